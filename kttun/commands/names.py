@@ -1,0 +1,106 @@
+"""Names of a session: what the host's resolver shall ask us, and the forwarder that answers."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from ipaddress import ip_address
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from kttun.config import DnsMode
+from kttun.names.forwarder import Forwarder
+from kttun.names.plan import ForwarderPlan, Nameserver
+from kttun.routing.names import plan_names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from ipaddress import IPv4Address, IPv6Address
+
+    from kttun.config import Network
+    from kttun.host.client import DnsSocket
+    from kttun.rendezvous import GatewayReport
+    from kttun.routing.names import ResolverPlan
+
+    Address = IPv4Address | IPv6Address
+
+USUAL_DOMAIN = "cluster.local"
+
+
+class Names:
+    """`plan` is what the helper shall make of the host's resolver; None when names are off."""
+
+    def __init__(self, mode: DnsMode, namespace: str, report: GatewayReport, address: Address) -> None:
+        self._servers = tuple(Nameserver(address) for address in _addresses(report.nameservers))
+        self._domain = cluster_domain(report.search)
+        self._namespace = namespace
+        self._forwarder: Forwarder | None = None
+        self._mode = DnsMode.OFF
+        self.plan: ResolverPlan | None = None
+        if mode is not DnsMode.OFF and self._servers:
+            self.plan = plan_names(namespace, self._domain, (address,), mode)
+
+    def start(
+        self,
+        sockets: Sequence[DnsSocket],
+        networks: Iterable[Network],
+        upstream: Iterable[Address],
+    ) -> None:
+        """Answer on the sockets; `networks` are those routed into the tunnel, `upstream` the host's servers."""
+        if self.plan is None:
+            return
+        self._forwarding = ForwarderPlan(
+            cluster_dns=self._servers,
+            cluster_domain=self._domain,
+            namespace=self._namespace,
+            networks=tuple(networks),
+            upstream=tuple(Nameserver(address) for address in upstream),
+        )
+        self._forwarder = Forwarder(
+            self._forwarding,
+            udp=[each.socket for each in sockets if not each.tcp],
+            tcp=[each.socket for each in sockets if each.tcp],
+        )
+        self._forwarder.start()
+
+    def in_force(self, mode: str | None) -> None:
+        """Take note of the method that the helper really used.
+
+        systemd-resolved sends us cluster names only, and asking the host's servers would ask it again.
+        """
+        self._mode = DnsMode(mode or DnsMode.OFF)
+        if self._forwarder is not None and self._mode is DnsMode.RESOLVED:
+            self._forwarder.adopt(replace(self._forwarding, upstream=()))
+
+    def stop(self) -> None:
+        """Answer no more; done already or never started is fine."""
+        if self._forwarder is not None:
+            self._forwarder.stop()
+
+    @property
+    def text(self) -> str:
+        """One line for people."""
+        if self.plan is None:
+            return "off"
+        return f"{self._mode} sends {self._domain} and its short names to us"
+
+    def status(self) -> dict[str, Any]:
+        """Give the object `dns` of `kttun status --json`."""
+        plan = self.plan
+        domains = [] if plan is None else list(dict.fromkeys((*plan.search, *plan.routing_domains)))
+        return {"mode": str(self._mode), "domains": domains}
+
+
+def cluster_domain(search: Iterable[str]) -> str:
+    """Find the cluster's domain in the search list that the kubelet makes: `NS.svc.DOMAIN svc.DOMAIN DOMAIN ...`."""
+    entries = [entry.rstrip(".") for entry in search]
+    found = [entry for entry in entries if entry.startswith("svc.")]
+    # A namespace may be called svc itself; so better the entry that stands behind NS and itself than the first one.
+    behind = (entry for before, entry in pairwise(entries) if entry in found and before.endswith(f".{entry}"))
+    return next(behind, found[0] if found else f"svc.{USUAL_DOMAIN}").removeprefix("svc.")
+
+
+def _addresses(texts: Iterable[str]) -> Iterator[Address]:
+    for text in texts:
+        with suppress(ValueError):  # what is no address, the pod itself cannot ask either
+            yield ip_address(text)

@@ -1,0 +1,3 @@
+module kttun.test/lab/ends
+
+go 1.24

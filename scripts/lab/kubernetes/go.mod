@@ -1,0 +1,3 @@
+module kttun.test/lab/kubernetes
+
+go 1.24

@@ -1,0 +1,3 @@
+module kttun.test/lab/pause
+
+go 1.24
