@@ -33,6 +33,7 @@ from kttun.link.lane import Lane
 from kttun.link.loop import READABLE, WRITABLE, Loop
 from kttun.link.memory import keep_memory
 from kttun.link.queues import FlowQueues
+from kttun.link.scheduling import wake_politely
 from kttun.link.tun import Tun, TunLostError
 from kttun.protocol.errors import RemoteProtocolError
 from kttun.protocol.events import CreditReceived, Event, LaneSilent, Opened
@@ -115,6 +116,7 @@ class Link:
     def run(self) -> None:
         """Move packets until `stop`; what `on_event` raises leaves here."""
         keep_memory()
+        wake_politely()
         self.loop.run(self.turn_ends)
 
     def stop(self) -> None:
