@@ -51,13 +51,11 @@ class UnreachableError(EnvironmentFaultError):
 
 
 @contextlib.contextmanager
-def mapped(
-    doing: str, *, verb: str = "", resource: str = "", namespace: str | None = None, missing_ok: bool = False
-) -> Iterator[None]:
+def mapped(doing: str, *, verb: str = "", resource: str = "", namespace: str | None = None) -> Iterator[None]:
     """Run calls to the API server; whatever they raise leaves as one of the three errors above, or their parent.
 
     `doing` is a phrase such as "create the gateway"; `verb`, `resource` (`jobs.batch`) and `namespace` name the right
-    that it takes. With `missing_ok` a 404 is no error. Errors of kttun itself pass as they are.
+    that it takes. Errors of kttun itself pass as they are.
     """
     from kubernetes.client import ApiException  # noqa: PLC0415  # heavy: whoever gets here has made a client
     from urllib3.exceptions import HTTPError  # noqa: PLC0415
@@ -67,8 +65,6 @@ def mapped(
     except ApiException as error:
         if not error.status:  # the library's way of passing on an SSLError of urllib3
             raise _unreachable(error, doing) from error
-        if missing_ok and error.status == HTTPStatus.NOT_FOUND:
-            return
         if error.status == HTTPStatus.UNAUTHORIZED:
             raise UnauthorizedError(
                 f"cannot {doing}: the API server does not accept the credentials of the kubeconfig",

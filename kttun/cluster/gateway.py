@@ -3,6 +3,12 @@
 The key's line is printed when everything in the pod is ready, so nothing else has to be waited for. Two watches run
 while waiting: the pod (image, scheduling, crash) and the events of our objects (quota, Pod Security: then there is no
 pod to watch). Whatever they say ends in one error with the cluster's own text.
+
+The Job's name is ours, so it can be deleted even when nobody heard the answer to its creation: a signal cut the wait
+off, or time ran out. Nothing tells then whether the API server has yet to come to the request, so `delete` goes on
+until it has found the Job, or `SETTLE_S` have passed. By then the connection of the request is closed, which makes an
+API server drop what it has not begun. What slips through nevertheless, from a laptop that lost its network or its
+power, ends by the Job's own short deadline.
 """
 
 from __future__ import annotations
@@ -13,11 +19,13 @@ import threading
 import time
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from enum import Enum, auto
+from http import HTTPStatus
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from kttun.cluster.errors import mapped
-from kttun.cluster.manifest import CONTAINER, gateway_job
+from kttun.cluster.errors import ApiError, UnauthorizedError, mapped
+from kttun.cluster.manifest import CONTAINER, gateway_job, job_name
 from kttun.cluster.rest import Rest
 from kttun.cluster.verdict import Progress, Ready, judge_event, judge_pod
 from kttun.errors import EnvironmentFaultError, KttunError
@@ -35,6 +43,9 @@ if TYPE_CHECKING:
 SLICE_S = 0.25
 PAUSE_S = 0.2
 """Between two watches: one that ends at once shall not become a storm of requests."""
+SETTLE_S = 2.0
+"""How long a Job is looked for whose creation nobody heard the end of, seconds: many times what a write takes."""
+SETTLE_PAUSE_S = 0.2
 MOST_LINES = 100
 """Lines that may come before the key; an interpreter's warnings are a few, another image's chatter has no end."""
 
@@ -53,24 +64,58 @@ class Gateway:
     """The gateway's X25519 public key, 32 bytes."""
 
 
+class _Existence(Enum):
+    """What is known of the Job in the cluster."""
+
+    NONE = auto()
+    UNHEARD = auto()
+    """Its creation was asked for, and no answer has come."""
+    MADE = auto()
+
+
 class GatewayJob:
-    """One Job of ours in the namespace; `create` first, `delete` last, whatever happens between."""
+    """One Job of ours in the namespace; `create` first, `delete` last, whatever happens between.
+
+    `name` is set before the Job is asked for, and None when there is none.
+    """
 
     def __init__(self, login: Login, session: str, choice: GatewayChoice, settings: GatewaySettings) -> None:
         self._login = login
         self._rest = Rest(login.api)
         self._choice = choice
-        self._manifest = gateway_job(session, choice, settings)
+        self._session = session
+        self._settings = settings
+        self._existence = _Existence.NONE
         self._jobs = f"/apis/batch/v1/namespaces/{login.namespace}/jobs"
         self._core = f"/api/v1/namespaces/{login.namespace}"
         self.name: str | None = None
 
     def create(self) -> str:
-        """Make the Job; give its name. Raises `EnvironmentFaultError`."""
-        with mapped("create the gateway", verb="create", resource="jobs.batch", namespace=self._login.namespace):
-            made = self._rest.create(self._jobs, self._manifest)
-        name: str = made["metadata"]["name"]
-        self.name = name
+        """Make the Job; give its name. Raises `EnvironmentFaultError`.
+
+        Whatever this raises or is interrupted by, `delete` is right afterwards. A name that is taken is tried again
+        with another end, once; the Job that has it is left alone, it may be somebody else's.
+        """
+        try:
+            return self._create()
+        except ApiError as error:
+            if error.reason != "AlreadyExists":
+                raise
+        return self._create()
+
+    def _create(self) -> str:
+        self.name = name = job_name(self._session)
+        manifest = gateway_job(name, self._session, self._choice, self._settings)
+        self._existence = _Existence.UNHEARD
+        try:
+            with mapped("create the gateway", verb="create", resource="jobs.batch", namespace=self._login.namespace):
+                self._rest.create(self._jobs, manifest)
+        except (ApiError, UnauthorizedError) as error:
+            # A server error may be a time-out on the way to the store: that is no answer to our question.
+            if not (isinstance(error, ApiError) and error.status >= HTTPStatus.INTERNAL_SERVER_ERROR):
+                self._forget()
+            raise
+        self._existence = _Existence.MADE
         return name
 
     def wait(self, progress: Callable[[str], None]) -> Gateway:
@@ -103,14 +148,30 @@ class GatewayJob:
             )
 
     def delete(self) -> None:
-        """Delete the Job and its pod; done already is fine. Raises `EnvironmentFaultError` when that cannot be told."""
+        """Delete the Job and its pod; done already is fine. Raises `EnvironmentFaultError` when that cannot be told.
+
+        One whose creation nobody heard the end of is looked for during `SETTLE_S`.
+        """
         if self.name is None:
             return
-        with mapped(
-            "delete the gateway", verb="delete", resource="jobs.batch", namespace=self._login.namespace, missing_ok=True
-        ):
-            self._rest.delete(f"{self._jobs}/{self.name}", {"propagationPolicy": "Background", "gracePeriodSeconds": 0})
-        self.name = None
+        until = time.monotonic() + (SETTLE_S if self._existence is _Existence.UNHEARD else 0)
+        while not self._delete(self.name) and time.monotonic() < until:
+            time.sleep(SETTLE_PAUSE_S)
+        self._forget()
+
+    def _delete(self, name: str) -> bool:
+        """Ask for the deletion once; tell whether there was such a Job."""
+        try:
+            with mapped("delete the gateway", verb="delete", resource="jobs.batch", namespace=self._login.namespace):
+                self._rest.delete(f"{self._jobs}/{name}", {"propagationPolicy": "Background", "gracePeriodSeconds": 0})
+        except ApiError as error:
+            if error.status != HTTPStatus.NOT_FOUND:
+                raise
+            return False
+        return True
+
+    def _forget(self) -> None:
+        self.name, self._existence = None, _Existence.NONE
 
     def _changes(self, until: float) -> Generator[_Change, None, None]:
         """Yield ("pod" | "event", object) from both watches until the time is over."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import getpass
 import os
 import re
+import secrets
 import socket
 from typing import TYPE_CHECKING, Any
 
@@ -32,11 +33,25 @@ NAME_PART = 40
 """Characters of the session's name in the Job's, so that the pod's begins with the Job's whole name: the API server
 cuts a `generateName` at 58 (apiserver/pkg/storage/names), and the pod's is the Job's name, 6 characters longer."""
 
+_SUFFIX_SIZE = 5
+_SUFFIX_OF = "bcdfghjklmnpqrstvwxz2456789"
+"""What the API server itself takes for a `generateName`: no vowels, so no words (apimachinery/pkg/util/rand)."""
+
+_NOT_IN_NAME = re.compile(r"[^a-z0-9]+")
 _NOT_IN_LABEL = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
-def gateway_job(session: str, choice: GatewayChoice, settings: GatewaySettings) -> dict[str, Any]:
-    """Give the Job's manifest; its name is made by the API server (`generateName`)."""
+def job_name(session: str) -> str:
+    """Make up a name for the session's Job, an RFC 1123 label with a random end, 14 million of them a session.
+
+    Ours and not the API server's (`generateName`): so it is known before the request that makes the Job leaves.
+    """
+    stem = _NOT_IN_NAME.sub("-", f"kttun-{session[:NAME_PART].lower()}").strip("-")
+    return f"{stem}-{''.join(secrets.choice(_SUFFIX_OF) for _ in range(_SUFFIX_SIZE))}"
+
+
+def gateway_job(name: str, session: str, choice: GatewayChoice, settings: GatewaySettings) -> dict[str, Any]:
+    """Give the manifest of the session's Job of this name."""
     labels = {
         "app.kubernetes.io/name": APP,
         "app.kubernetes.io/managed-by": "kttun",
@@ -56,7 +71,7 @@ def gateway_job(session: str, choice: GatewayChoice, settings: GatewaySettings) 
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": {"generateName": f"kttun-{session[:NAME_PART]}-", "labels": labels, "annotations": annotations},
+        "metadata": {"name": name, "labels": labels, "annotations": annotations},
         "spec": {
             "backoffLimit": 0,
             "ttlSecondsAfterFinished": TTL_S,

@@ -83,13 +83,6 @@ def test_a_body_that_is_no_status_is_shown_in_part():
     assert refused(404, body="[1]").said == "[1]"
 
 
-def test_what_is_missing_already_may_be_fine():
-    with mapped("delete the gateway", missing_ok=True):
-        raise ApiException(status=404)
-    with pytest.raises(ApiError), mapped("delete the gateway", missing_ok=True):
-        raise ApiException(status=500)
-
-
 def test_an_error_of_ours_passes_as_it_is():
     ours = UsageError("wrong")
     with pytest.raises(UsageError) as caught, mapped("x"):

@@ -2,13 +2,14 @@
 
 import base64
 import queue
+import signal
 import threading
 
 import pytest
 from fakes.kube import Refusal, denied
 
 from kttun.cluster import gateway as gateway_module
-from kttun.cluster.errors import ApiError
+from kttun.cluster.errors import ApiError, UnauthorizedError
 from kttun.cluster.gateway import Gateway, GatewayJob
 from kttun.cluster.login import log_in
 from kttun.config import ClusterChoice, GatewayChoice
@@ -17,6 +18,7 @@ from kttun.rendezvous import KEY_LINE, GatewaySettings
 
 JOBS = "/apis/batch/v1/namespaces/team/jobs"
 JOB = f"{JOBS}/kttun-shop-x1"
+SECOND = "kttun-shop-x2"
 PODS = "/api/v1/namespaces/team/pods"
 EVENTS = "/api/v1/namespaces/team/events"
 LOG = f"{PODS}/kttun-shop-x1-y2/log"
@@ -82,8 +84,12 @@ class Script:
 def script(kube, monkeypatch):
     """A cluster in which a Job can be made, with nothing to watch and no log."""
     monkeypatch.setattr(gateway_module, "PAUSE_S", 0.0)
+    monkeypatch.setattr(gateway_module, "SETTLE_S", 60.0)
+    monkeypatch.setattr(gateway_module, "SETTLE_PAUSE_S", 0.0)
+    names = iter((READY.job, SECOND, "kttun-shop-x3"))
+    monkeypatch.setattr(gateway_module, "job_name", lambda _session: next(names))
     made = Script(kube)
-    kube.script["POST", JOBS] = {"metadata": {"name": READY.job}}
+    kube.script["POST", JOBS] = {}
     made.watch(PODS, [])
     made.watch(EVENTS, [])
     yield made
@@ -119,13 +125,116 @@ def failure(job, script):
 # create, extend, delete
 
 
-def test_creating_posts_the_manifest_and_takes_the_clusters_name(script, kube, new_job):
+class Store:
+    """Jobs of the API server, by name: `made` were there once, `present` are there."""
+
+    def __init__(self, kube):
+        self.made, self.present, self.missed = [], set(), threading.Event()
+        kube.script["POST", JOBS] = self.create
+        for name in (READY.job, SECOND):
+            kube.script["DELETE", f"{JOBS}/{name}"] = self.delete
+
+    def create(self, call):
+        self.made.append(call.body["metadata"]["name"])
+        self.present.add(self.made[-1])
+        return {}
+
+    def delete(self, call):
+        name = call.path.rpartition("/")[2]
+        if name not in self.present:
+            self.missed.set()
+            raise Refusal(404, f'jobs.batch "{name}" not found', "NotFound")
+        self.present.remove(name)
+        return {}
+
+
+TAKEN = Refusal(409, f'jobs.batch "{READY.job}" already exists', "AlreadyExists")
+
+
+def test_creating_posts_the_manifest_under_the_name_that_is_known_before(script, kube, new_job):
     job = new_job()
     assert job.name is None
     assert job.create() == job.name == "kttun-shop-x1"
     (call,) = kube.asked("POST", JOBS)
-    assert call.body["metadata"]["generateName"] == "kttun-shop-"
+    assert call.body["metadata"]["name"] == "kttun-shop-x1"
     assert call.body["spec"]["activeDeadlineSeconds"] == 90
+
+
+def test_a_name_that_is_taken_is_tried_again_with_another_end(script, kube, new_job):
+    store, answers = Store(kube), [TAKEN]
+    kube.script["POST", JOBS] = lambda call: answers.pop() if answers else store.create(call)
+    job = new_job()
+    assert job.create() == job.name == SECOND
+    job.delete()
+    assert store.made == [SECOND]
+    assert kube.asked("DELETE", JOB) == []
+
+
+def test_a_second_name_that_is_taken_is_an_error_and_nobodys_job_is_deleted(script, kube, new_job):
+    kube.script["POST", JOBS] = TAKEN
+    job = new_job()
+    with pytest.raises(ApiError, match="already exists"):
+        job.create()
+    job.delete()
+    assert [call.method for call in kube.calls] == ["POST", "POST"]
+
+
+def test_an_interrupted_creation_is_deleted_even_when_the_api_server_comes_to_it_later(script, kube, new_job):
+    """The worst order: Ctrl-C while nobody has answered, our deletion finds nothing, and then the Job is made."""
+    store = Store(kube)
+
+    def interrupted(call):
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        store.missed.wait(60)
+        return store.create(call)
+
+    kube.script["POST", JOBS] = interrupted
+    job = new_job()
+    with pytest.raises(KeyboardInterrupt):
+        job.create()
+    assert job.name == READY.job
+    job.delete()
+    assert (store.made, store.present, job.name) == ([READY.job], set(), None)
+
+
+def test_a_creation_whose_answer_is_lost_is_deleted(script, kube, new_job):
+    store = Store(kube)
+
+    def lost(call):
+        store.create(call)
+        raise Refusal(504, "Timeout: request did not complete within the allotted timeout", "Timeout")
+
+    kube.script["POST", JOBS] = lost
+    job = new_job()
+    with pytest.raises(ApiError, match="has trouble"):
+        job.create()
+    job.delete()
+    assert (store.made, store.present) == ([READY.job], set())
+
+
+def test_a_creation_that_never_took_place_is_not_looked_for_without_end(script, kube, new_job, monkeypatch):
+    monkeypatch.setattr(gateway_module, "SETTLE_S", 0.0)
+    store = Store(kube)
+    kube.script["POST", JOBS] = Refusal(500, "etcdserver: leader changed")
+    job = new_job()
+    with pytest.raises(ApiError):
+        job.create()
+    job.delete()
+    assert store.missed.is_set()
+    assert job.name is None
+
+
+@pytest.mark.parametrize(
+    ("refusal", "error"),
+    [(denied("create", "jobs", "batch", "team"), ApiError), (Refusal(401, "no"), UnauthorizedError)],
+)
+def test_a_creation_that_was_refused_leaves_nothing_to_delete(script, kube, new_job, refusal, error):
+    kube.script["POST", JOBS] = refusal
+    job = new_job()
+    with pytest.raises(error):
+        job.create()
+    job.delete()
+    assert {call.method for call in kube.calls} == {"POST"}
 
 
 def test_a_job_that_may_not_be_made_names_the_right(script, kube, new_job):

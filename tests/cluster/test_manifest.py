@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from kttun import __version__
 from kttun.cluster import manifest
-from kttun.cluster.manifest import gateway_job
+from kttun.cluster.manifest import gateway_job, job_name
 from kttun.config import GatewayChoice
 from kttun.rendezvous import GatewaySettings
 
@@ -29,7 +29,7 @@ GOLDEN = """\
   "apiVersion": "batch/v1",
   "kind": "Job",
   "metadata": {
-    "generateName": "kttun-shop-",
+    "name": "kttun-shop-x1",
     "labels": LABELS,
     "annotations": ANNOTATIONS
   },
@@ -115,7 +115,7 @@ def pod_of(job):
 
 
 def test_the_job_is_this_and_no_more():
-    job = gateway_job("shop", GatewayChoice(image="r/i:1", timeout_s=60.2), SETTINGS)
+    job = gateway_job("kttun-shop-x1", "shop", GatewayChoice(image="r/i:1", timeout_s=60.2), SETTINGS)
     golden = GOLDEN.replace("ANNOTATIONS", json.dumps(ANNOTATIONS)).replace("LABELS", json.dumps(LABELS))
     assert job == json.loads(golden.replace("SETTINGS", json.dumps(SETTINGS.to_json())))
 
@@ -127,8 +127,8 @@ def test_what_the_user_chose_is_added_to_the_pod():
         service_account="robot",
         node_selector=(("disk", "ssd"), ("zone", "")),
     )
-    added = dict(pod_of(gateway_job("shop", choice, SETTINGS)))
-    for key in pod_of(gateway_job("shop", GatewayChoice(image="r/i:1"), SETTINGS)):
+    added = dict(pod_of(gateway_job("kttun-shop-x1", "shop", choice, SETTINGS)))
+    for key in pod_of(gateway_job("kttun-shop-x1", "shop", GatewayChoice(image="r/i:1"), SETTINGS)):
         del added[key]
     assert added == {
         "imagePullSecrets": [{"name": "pull"}],
@@ -138,7 +138,7 @@ def test_what_the_user_chose_is_added_to_the_pod():
 
 
 def test_the_gateway_reads_back_what_the_laptop_asked():
-    (container,) = pod_of(gateway_job("shop", GatewayChoice(image="i"), SETTINGS))["containers"]
+    (container,) = pod_of(gateway_job("kttun-shop-x1", "shop", GatewayChoice(image="i"), SETTINGS))["containers"]
     assert GatewaySettings.from_json(container["env"][0]["value"]) == SETTINGS
 
 
@@ -148,20 +148,27 @@ def test_a_user_whom_no_directory_knows_has_a_number(monkeypatch):
 
     monkeypatch.setattr(getpass, "getuser", unknown)
     monkeypatch.setattr(manifest.os, "getuid", lambda: 4711)
-    job = gateway_job("shop", GatewayChoice(image="i"), SETTINGS)
+    job = gateway_job("kttun-shop-x1", "shop", GatewayChoice(image="i"), SETTINGS)
     assert job["metadata"]["annotations"]["kttun.dev/user"] == "4711@laptop"
 
 
 @given(st.text(max_size=100))
 def test_whatever_the_session_is_called_its_label_is_one(session):
     """A label's value: at most 63 characters, beginning and ending with a letter or digit, or empty."""
-    label = gateway_job(session, GatewayChoice(image="i"), SETTINGS)["metadata"]["labels"]["kttun.dev/session"]
+    label = gateway_job("j", session, GatewayChoice(image="i"), SETTINGS)["metadata"]["labels"]["kttun.dev/session"]
     assert re.fullmatch(r"([A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?", label)
 
 
-def test_the_pods_name_begins_with_the_jobs_whole_name():
+@given(st.text(max_size=100))
+def test_whatever_the_session_is_called_its_jobs_name_is_a_label_that_leaves_room_for_the_pods(session):
     """The API server cuts `generateName` at 58 characters and adds 5; a pod's is the Job's name and a dash."""
-    stem = gateway_job("x" * 63, GatewayChoice(image="i"), SETTINGS)["metadata"]["generateName"]
-    job = stem[:58] + "abcde"
-    pod = f"{job}-"[:58] + "fghij"
-    assert pod.startswith(f"{job}-")
+    job = job_name(session)
+    assert re.fullmatch(r"kttun(-[a-z0-9]+)*-[bcdfghjklmnpqrstvwxz2456789]{5}", job)
+    assert f"{job}-"[:58] == f"{job}-"
+
+
+@pytest.mark.parametrize(("session", "stem"), [("shop", "kttun-shop-"), ("My_Shop.2", "kttun-my-shop-2-")])
+def test_the_jobs_name_tells_the_sessions_and_is_another_each_time(session, stem):
+    names = {job_name(session) for _ in range(20)}
+    assert {name[:-5] for name in names} == {stem}
+    assert len(names) > 1
