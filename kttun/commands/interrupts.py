@@ -1,7 +1,11 @@
-"""Signals as one exception in the main thread, raised once; while things are undone, further ones are ignored.
+"""Signals as one exception in the main thread, raised once; while things are undone, further ones do nothing.
 
 Ctrl-C reaches the worker from the terminal and once more through the helper, and an impatient user presses it again:
 none of that may break the undo half-way.
+
+The handlers stay for good, they only stop to raise. SIG_IGN would not do: programs that the undo starts would inherit
+it (execve(2)), and Python complains of a signal that came before it and whose handler is gone ("ignored due to race
+condition").
 """
 
 from __future__ import annotations
@@ -30,27 +34,30 @@ class Interrupted(BaseException):
         return 128 + self.number
 
 
+class _Once:
+    """A handler for all of them, which raises at the first signal only."""
+
+    def __init__(self) -> None:
+        self.over = False
+
+    def __call__(self, number: int, _frame: FrameType | None) -> None:
+        if not self.over:
+            self.over = True
+            raise Interrupted(number)
+
+
 @contextmanager
 def interrupts() -> Iterator[None]:
     """Raise `Interrupted` in the main thread at the first SIGINT, SIGTERM or SIGHUP of the block.
 
-    From its end on they are ignored, however it ends: what follows is the undo. One that is ignored already stays so:
+    From its end on they do nothing, however it ends: what follows is the undo. One that is ignored already stays so:
     that is what nohup(1) asks for.
     """
+    handler = _Once()
+    for number in _WATCHED:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, handler)
     try:
-        for number in _WATCHED:
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                signal.signal(number, _raise)
         yield
     finally:
-        _ignore()
-
-
-def _ignore() -> None:
-    for number in _WATCHED:
-        signal.signal(number, signal.SIG_IGN)
-
-
-def _raise(number: int, _frame: FrameType | None) -> None:
-    _ignore()
-    raise Interrupted(number)
+        handler.over = True

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -28,7 +30,7 @@ def test_a_signal_is_raised_once_with_its_name_and_code(number, code):
 
 @pytest.mark.parametrize("first", WATCHED)
 @pytest.mark.parametrize("second", WATCHED)
-def test_while_things_are_undone_further_signals_are_ignored(first, second):
+def test_while_things_are_undone_further_signals_do_nothing(first, second):
     undone = []
     try:
         with interrupts():
@@ -44,11 +46,10 @@ def test_while_things_are_undone_further_signals_are_ignored(first, second):
 
 
 @pytest.mark.parametrize("number", WATCHED)
-def test_after_a_block_that_failed_by_itself_they_are_ignored_as_well(number):
+def test_after_a_block_that_failed_by_itself_they_do_nothing_as_well(number):
     with pytest.raises(ValueError, match="its own"), interrupts():
         raise ValueError("its own")
     signal.raise_signal(number)
-    assert signal.getsignal(number) is signal.SIG_IGN
 
 
 @pytest.mark.parametrize("number", WATCHED)
@@ -58,3 +59,48 @@ def test_what_is_ignored_already_stays_so_as_nohup_asks(number):
         signal.raise_signal(number)
         survived = True
     assert survived
+    assert signal.getsignal(number) is signal.SIG_IGN
+
+
+PROGRAM = """
+import signal, subprocess, sys
+from kttun.commands.interrupts import Interrupted, interrupts
+
+try:
+    with interrupts():
+        try:
+            signal.pthread_sigmask(signal.SIG_BLOCK, (1, 2, 15))
+            print("ready", flush=True)
+            sys.stdin.readline()  # by now several of them are waiting
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, (1, 2, 15))
+        finally:
+            print("undoing", flush=True)
+            sys.stdin.readline()
+            dispositions = "import signal; print([signal.getsignal(n) == signal.SIG_IGN for n in (1, 2, 15)])"
+            subprocess.run([sys.executable, "-c", dispositions], check=True)
+            print("undone", flush=True)
+except Interrupted as interrupted:
+    sys.exit(interrupted.exit_code)
+"""
+
+
+def test_a_storm_of_signals_breaks_no_undo_and_leaves_no_word_nor_a_deaf_child():
+    with subprocess.Popen(
+        [sys.executable, "-c", PROGRAM],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout.readline() == "ready\n"
+        for number in WATCHED:
+            process.send_signal(number)
+        process.stdin.write("\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "undoing\n"
+        for number in WATCHED * 100:
+            process.send_signal(number)
+        said, complained = process.communicate("\n")
+    assert said == "[False, False, False]\nundone\n"
+    assert complained == ""
+    assert process.returncode in {129, 130, 143}
