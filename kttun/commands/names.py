@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from ipaddress import IPv4Address, IPv6Address
 
-    from kttun.config import Network
     from kttun.host.client import DnsSocket
     from kttun.rendezvous import GatewayReport
     from kttun.routing.names import ResolverPlan
+    from kttun.routing.plan import RoutePlan
 
     Address = IPv4Address | IPv6Address
 
@@ -30,32 +30,36 @@ USUAL_DOMAIN = "cluster.local"
 class Names:
     """`plan` is what the helper shall make of the host's resolver; None when names are off."""
 
-    def __init__(self, mode: DnsMode, namespace: str, report: GatewayReport, address: Address) -> None:
-        self._servers = tuple(Nameserver(address) for address in _addresses(report.nameservers))
+    def __init__(self, mode: DnsMode, namespace: str, report: GatewayReport, routes: RoutePlan) -> None:
+        self._servers = tuple(_addresses(report.nameservers))
         self._domain = cluster_domain(report.search)
         self._namespace = namespace
+        self._routes = routes
+        self._wanted = mode
         self._forwarder: Forwarder | None = None
         self._mode = DnsMode.OFF
         self.plan: ResolverPlan | None = None
-        if mode is not DnsMode.OFF and self._servers:
-            self.plan = plan_names(namespace, self._domain, (address,), mode)
 
-    def start(
-        self,
-        sockets: Sequence[DnsSocket],
-        networks: Iterable[Network],
-        upstream: Iterable[Address],
-    ) -> None:
-        """Answer on the sockets; `networks` are those routed into the tunnel, `upstream` the host's servers."""
-        if self.plan is None:
+    def start(self, sockets: Sequence[DnsSocket], own: Sequence[Address], upstream: Iterable[Address]) -> None:
+        """Answer on the sockets, at the first of `own`, the TUN's addresses; `upstream` are the host's servers.
+
+        The cluster is asked from our own address, so that the questions stay in this session's tunnel when another
+        session routes the same networks. A server that the plan keeps out of the tunnel is asked as anybody would.
+        """
+        if self._wanted is DnsMode.OFF or not self._servers:
             return
+        sources = {address.version: address for address in own}
         self._forwarding = ForwarderPlan(
-            cluster_dns=self._servers,
+            cluster_dns=tuple(
+                Nameserver(each, source=sources.get(each.version) if self._routes.takes(ip_network(each)) else None)
+                for each in self._servers
+            ),
             cluster_domain=self._domain,
             namespace=self._namespace,
-            networks=tuple(networks),
+            networks=self._routes.routes,
             upstream=tuple(Nameserver(address) for address in upstream),
         )
+        self.plan = plan_names(self._namespace, self._domain, (own[0],), self._wanted)
         self._forwarder = Forwarder(
             self._forwarding,
             udp=[each.socket for each in sockets if not each.tcp],

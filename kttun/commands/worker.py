@@ -25,6 +25,7 @@ from kttun.commands.inside import run_inside
 from kttun.commands.interrupts import Interrupted, interrupts
 from kttun.commands.lanes import LaneOpener
 from kttun.commands.names import Names
+from kttun.commands.neighbours import side_by_side
 from kttun.commands.plan_text import plan_lines
 from kttun.commands.session import Session
 from kttun.commands.surroundings import check_unmoved
@@ -105,6 +106,7 @@ class _Worker:
         self._session_id = os.urandom(16)
 
     def run(self) -> int:
+        self._look_at_neighbours()
         self._make_device()
         gateway = self._start_gateway()
         session, report = self._open_tunnel(gateway)
@@ -113,6 +115,10 @@ class _Worker:
         self._serve_control(gateway, session, report, names)
         self._say_connected()
         return run_inside(self._config.command, session) if self._config.command else session.wait()
+
+    def _look_at_neighbours(self) -> None:
+        for name in side_by_side(self._plan, self._ground.login.server, own=""):
+            self._console.say(f"session {name} has the same networks: what connects from now on goes by this one")
 
     def _make_device(self) -> None:
         taken = [*self._plan.routes, *(route.cidr for route in self._ground.around.existing)]
@@ -176,6 +182,7 @@ class _Worker:
     def _set_routes(self, gateway: Gateway, report: GatewayReport) -> None:
         with self._console.step("routes") as step:
             self._plan = _that_is_forwarded(self._ground.plan_with(report, gateway.pod), report)
+            side_by_side(self._plan, self._ground.login.server, own=self._device.name)
             routes = self._plan.routes
             self._host = replace(self._host, tun_mtu=report.pod_mtu, routes=routes, throws=self._plan.throws)
             self._apply()
@@ -188,11 +195,11 @@ class _Worker:
             )
 
     def _set_names(self, report: GatewayReport) -> Names:
-        names = Names(self._config.dns, self._ground.login.namespace, report, self._laptop[0].ip)
+        names = Names(self._config.dns, self._ground.login.namespace, report, self._plan)
         with self._console.step("names") as step:
             self._undo.callback(names.stop)
-            upstream = self._ground.around.nameservers
-            names.start(self._device.dns, self._plan.routes, upstream)
+            own = [address.ip for address in self._laptop]
+            names.start(self._device.dns, own, self._ground.around.nameservers)
             if names.plan is not None:
                 self._host = replace(self._host, resolver=names.plan)
                 names.in_force(self._apply().in_force.resolver)

@@ -66,8 +66,7 @@ def remove(found: tuple[Leftover, ...], echo: Echo) -> None:
 def _rules() -> Iterator[Leftover]:
     for rule in our_rules():
         if _is_dead(rule.table):
-            name = f"IPv{rule.version} table {rule.table}"
-            yield Leftover("rule", name, partial(remove_rule, rule))
+            yield Leftover("rule", f"IPv{rule.version} {rule}", partial(remove_rule, rule))
 
 
 def _routes() -> Iterator[Leftover]:

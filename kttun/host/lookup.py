@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface, ip_network
 from typing import TYPE_CHECKING, Any
 
+from kttun.host.fib import Fib, RouteKind
 from kttun.host.netlink import FAMILIES, link_of, our_rules
 from kttun.host.owners import guess_owner
 from kttun.host.rtnetlink import NetlinkError, open_kernel
@@ -105,6 +106,18 @@ def existing_routes() -> tuple[ExistingRoute, ...]:
                 device = socket.if_indextoname(hop.index)
                 found[ExistingRoute(network, device, guess_owner(device, message["proto"]))] = None
     return tuple(found)
+
+
+def networks_of_sessions() -> dict[str, tuple[Network, ...]]:
+    """Return what each living session of kttun routes into its TUN, by the TUN's name."""
+    names = dict(socket.if_nameindex())
+    found: dict[str, tuple[Network, ...]] = {}
+    with Fib() as fib:
+        for route in fib.read():
+            index = link_of(route.table)
+            if route.kind is RouteKind.INTO_TUN and index in names:
+                found[names[index]] = (*found.get(names[index], ()), route.cidr)
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,23 +1,30 @@
 """Make the kernel's routing match a `HostConfig`, by differences, and take it back without any memory.
 
-Theory. Each session has one table and one rule a family that sends all look-ups through it, before the main table:
+Theory. Each session has one table, and sends look-ups through it before the main table by two rules a family:
 
-    ip rule  add priority 5107 table 107000000+IFINDEX protocol 107
+    ip rule  add priority 5006 from ADDRESS table 107000000+IFINDEX protocol 107
+    ip rule  add priority 5107              table 107000000+IFINDEX protocol 107
     ip route add CIDR dev kttunN table ...        ip route add throw EXCLUSION table ...
 
+- Several sessions may route the same networks: two namespaces of one cluster do. The one that began last takes what
+  begins from now on, since its second rule gets a priority before those that are there (5106, 5105...). A flow that has
+  begun has the address of its session's TUN as its source, and the first rule keeps it there, whoever else comes or
+  goes: in another TUN it would be dropped for its source. What has no source yet, each datagram of a socket that is
+  not connected, goes with the last session.
 - The table's number holds the number of the TUN's link. A link that is gone makes its rule and throw routes
   recognisable as left over (`leftovers`); routes into the TUN go with it by themselves.
 - A throw route ends the look-up in this table only: an excluded address is routed as if kttun were not there.
 - The machine's own addresses (table local, priority 0) are looked up before us. Tailscale (5210) and wg-quick (above
   32000) come behind us, so a network that both claim is ours: the plan has named it as a conflict.
-- Order, so that no address is ever in the tunnel that shall not: throws, routes, rule; and backwards.
+- Order, so that no address is ever in the tunnel that shall not: throws, routes, rules; and backwards.
 """
 
 from __future__ import annotations
 
 import errno
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 from kttun.host.device import configure_link, link_in_force
@@ -29,8 +36,13 @@ if TYPE_CHECKING:
     from kttun.host.echo import Echo
     from kttun.host.tun import Tun
     from kttun.routing.hostconfig import HostConfig
+    from kttun.routing.names import Address
 
 RULE_PRIORITY = 5107
+"""Of the first session; each later one's is one less while those before it live, down to `FIRST_PRIORITY`."""
+FIRST_PRIORITY = 5007
+SOURCE_PRIORITY = 5006
+"""Of the rules for the TUNs' own addresses, before all of the others."""
 TABLE_BASE = 107_000_000
 FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 
@@ -50,10 +62,17 @@ class NetworkInForce:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One policy rule of ours: its family (4 or 6) and table."""
+    """One policy rule of ours: its family (4 or 6), its table, and the source it asks for, if any."""
 
     version: int
     table: int
+    priority: int = RULE_PRIORITY
+    source: Address | None = None
+
+    def __str__(self) -> str:
+        """Give the words of `ip rule` that name it."""
+        source = "" if self.source is None else f"from {self.source} "
+        return f"priority {self.priority} {source}table {self.table}"
 
 
 def table_of(index: int) -> int:
@@ -80,7 +99,7 @@ def apply(tun: Tun, config: HostConfig, echo: Echo) -> NetworkInForce:
         new = [(cidr, kind) for cidr, kind in wanted.items() if present.get(cidr) is not kind]
         old = [(cidr, kind) for cidr, kind in present.items() if cidr not in wanted]
         _put(fib, tun, new, echo)
-        _apply_rules(tun, {route.version for route in config.routes}, echo)
+        _apply_rules(tun, _wanted_rules(tun, config), echo)
         _remove(fib, tun, old, echo)
     return in_force(tun)
 
@@ -101,7 +120,7 @@ def in_force(tun: Tun) -> NetworkInForce:
 
 def undo(tun: Tun, echo: Echo) -> None:
     """Take back rules and routes; the addresses go with the device. Raises EnvironmentFaultError."""
-    _apply_rules(tun, set(), echo)
+    _apply_rules(tun, [], echo)
     with Fib() as fib:
         _remove(fib, tun, list(_present(fib, tun).items()), echo)
 
@@ -113,9 +132,10 @@ def our_rules() -> list[Rule]:
         for version, family in FAMILIES.items():
             for message in kernel.get_rules(family=family):
                 table = message.get_attr("FRA_TABLE") or message["table"]
-                made_by_us = message.get_attr("FRA_PROTOCOL") == PROTOCOL
-                if made_by_us and message.get_attr("FRA_PRIORITY") == RULE_PRIORITY and link_of(table):
-                    found.append(Rule(version, table))
+                if message.get_attr("FRA_PROTOCOL") == PROTOCOL and link_of(table):
+                    source = message.get_attr("FRA_SRC")
+                    priority = message.get_attr("FRA_PRIORITY") or 0
+                    found.append(Rule(version, table, priority, ip_address(source) if source else None))
     return found
 
 
@@ -127,24 +147,46 @@ def remove_rule(rule: Rule, echo: Echo) -> None:
         except NetlinkError as error:
             if error.code != errno.ENOENT:
                 raise
-    echo.did(f"ip -{rule.version} rule del priority {RULE_PRIORITY} table {rule.table}")
+    echo.did(f"ip -{rule.version} rule del {rule}")
 
 
-def _apply_rules(tun: Tun, versions: set[int], echo: Echo) -> None:
+def _wanted_rules(tun: Tun, config: HostConfig) -> list[Rule]:
+    """Give the rules of a configuration; the priority of those for any source is still open."""
     table = table_of(tun.index)
-    present = {rule.version for rule in our_rules() if rule.table == table}
-    for version in sorted(versions - present):
-        rule = Rule(version, table)
-        with open_kernel(f"add the rule of table {table}") as kernel:
-            kernel.rule("add", **_rule_arguments(rule))
-        echo.did(f"ip -{version} rule add priority {RULE_PRIORITY} table {table} protocol {PROTOCOL}")
-    for version in sorted(present - versions):
-        remove_rule(Rule(version, table), echo)
+    versions = sorted({route.version for route in config.routes})
+    sources = [address.ip for address in config.addresses if address.version in versions]
+    own = [Rule(source.version, table, SOURCE_PRIORITY, source) for source in sources]
+    return own + [Rule(version, table) for version in versions]
+
+
+def _apply_rules(tun: Tun, wanted: list[Rule], echo: Echo) -> None:
+    """Add what is missing, those for our own source first; then take away what is too much, those last."""
+    every = our_rules()
+    present = {(rule.version, rule.source): rule for rule in every if rule.table == table_of(tun.index)}
+    keys = {(rule.version, rule.source) for rule in wanted}
+    for rule in wanted:
+        if (rule.version, rule.source) not in present:
+            placed = rule if rule.source else replace(rule, priority=_before(every, rule.version))
+            with open_kernel(f"add the rule of table {rule.table}") as kernel:
+                kernel.rule("add", **_rule_arguments(placed))
+            echo.did(f"ip -{rule.version} rule add {placed} protocol {PROTOCOL}")
+    for key, rule in sorted(present.items(), key=lambda each: each[1].priority, reverse=True):
+        if key not in keys:
+            remove_rule(rule, echo)
+
+
+def _before(rules: list[Rule], version: int) -> int:
+    """Give the priority before that of every session that is there; at the end of ours they share the first one."""
+    taken = [rule.priority for rule in rules if rule.version == version and rule.source is None]
+    return max(FIRST_PRIORITY, min([RULE_PRIORITY + 1, *taken]) - 1)
 
 
 def _rule_arguments(rule: Rule) -> dict[str, Any]:
-    family = FAMILIES[rule.version]
-    return {"family": family, "table": rule.table, "priority": RULE_PRIORITY, "protocol": PROTOCOL}
+    arguments: dict[str, Any] = {"family": FAMILIES[rule.version], "table": rule.table, "protocol": PROTOCOL}
+    arguments["priority"] = rule.priority
+    if rule.source is not None:
+        arguments |= {"src": str(rule.source), "src_len": rule.source.max_prefixlen}
+    return arguments
 
 
 def _present(fib: Fib, tun: Tun) -> Routes:

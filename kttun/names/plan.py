@@ -61,10 +61,14 @@ _DEEPEST = 4
 
 @dataclass(frozen=True, slots=True)
 class Nameserver:
-    """One DNS server; a link-local IPv6 address carries its zone (`fe80::1%eth0`)."""
+    """One DNS server; a link-local IPv6 address carries its zone (`fe80::1%eth0`).
+
+    `source` is our own address to ask from, None for what the kernel chooses.
+    """
 
     address: Address
     port: int = DNS_PORT
+    source: Address | None = None
 
 
 @dataclass(frozen=True, slots=True)

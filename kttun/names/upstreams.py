@@ -78,6 +78,8 @@ async def _by_udp(server: Nameserver, query: bytes) -> bytes:
     loop = asyncio.get_running_loop()
     family = socket.AF_INET6 if isinstance(server.address, IPv6Address) else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sock:
+        if server.source is not None:
+            sock.bind((str(server.source), 0))
         sock.connect((str(server.address), server.port))
         await loop.sock_sendall(sock, query)
         while True:
@@ -87,7 +89,8 @@ async def _by_udp(server: Nameserver, query: bytes) -> bytes:
 
 
 async def _by_tcp(server: Nameserver, query: bytes) -> bytes | None:
-    reader, writer = await asyncio.open_connection(str(server.address), server.port)
+    source = None if server.source is None else (str(server.source), 0)
+    reader, writer = await asyncio.open_connection(str(server.address), server.port, local_addr=source)
     try:
         writer.write(len(query).to_bytes(2, "big") + query)
         answer = await reader.readexactly(int.from_bytes(await reader.readexactly(2), "big"))

@@ -101,6 +101,11 @@ class RoutePlan:
         tunnel = CidrSet(self.routes)
         return tuple(route.cidr for route in self.excluded if tunnel.outermost_around(route.cidr))
 
+    def takes(self, network: Network) -> bool:
+        """Say whether every address of `network` enters the tunnel by one of the routes."""
+        kept_out = CidrSet(route.cidr for route in self.excluded)
+        return CidrSet(self.routes).outermost_around(network) is not None and not kept_out.touches(network)
+
     def to_json(self) -> dict[str, object]:
         """Return the document that `kttun routes --json` prints (keys are fixed in the command-line contract)."""
         return {

@@ -12,8 +12,11 @@ from kttun.config import DnsMode
 from kttun.host.client import DnsSocket
 from kttun.names.plan import Nameserver
 from kttun.rendezvous import GatewayReport
+from kttun.routing.plan import ExcludedRoute, PlannedRoute, RoutePlan
 
 OWN = ip_address("198.18.0.1")
+OWN6 = ip_address("fd6b::1")
+PLAN = RoutePlan(tunnel=(PlannedRoute(ip_network("10.96.0.0/12"), "Services"),))
 SEARCH = ("shop.svc.cluster.local", "svc.cluster.local", "cluster.local", "corp.example")
 REPORT = GatewayReport("1", 0, nameservers=("10.96.0.10",), search=SEARCH)
 
@@ -51,24 +54,41 @@ def test_the_clusters_domain_stands_in_the_search_list(search, domain):
     ],
 )
 def test_without_a_wish_or_a_server_names_are_off(mode, report):
-    names = Names(mode, "shop", report, OWN)
-    names.start([], [], [])
+    names = Names(mode, "shop", report, PLAN)
+    names.start([], [OWN], [])
     names.stop()
     assert names.plan is None
     assert names.text == "off"
     assert names.status() == {"mode": "off", "domains": []}
 
 
+def started(report, plan=PLAN, mode=DnsMode.AUTO):
+    """Names that were started without a socket to be asked on."""
+    names = Names(mode, "shop", report, plan)
+    names.start([], [OWN, OWN6], [])
+    names.stop()
+    return names
+
+
 def test_what_is_no_address_among_servers_is_left_out():
     report = GatewayReport("1", 0, nameservers=("10.96.0.10", "localhost", "fd00::a"), search=SEARCH)
-    assert Names(DnsMode.AUTO, "shop", report, OWN)._servers == (
-        Nameserver(ip_address("10.96.0.10")),
-        Nameserver(ip_address("fd00::a")),
+    asked = started(report)._forwarding.cluster_dns
+    assert [server.address for server in asked] == [ip_address("10.96.0.10"), ip_address("fd00::a")]
+
+
+def test_a_server_in_the_tunnel_is_asked_from_our_own_address_and_another_as_anybody_would():
+    """A question without a source would go with the session that began last."""
+    plan = RoutePlan(
+        tunnel=tuple(PlannedRoute(ip_network(cidr), "Services") for cidr in ("10.96.0.0/12", "fd00::/64")),
+        excluded=(ExcludedRoute(ip_network("10.96.0.10/32"), "--exclude"),),
     )
+    report = GatewayReport("1", 0, nameservers=("10.96.0.11", "fd00::a", "10.96.0.10", "192.0.2.1"), search=SEARCH)
+    asked = started(report, plan)._forwarding.cluster_dns
+    assert [server.source for server in asked] == [OWN, OWN6, None, None]
 
 
 def test_the_plan_is_the_search_list_of_a_pod_in_the_namespace():
-    names = Names(DnsMode.RESOLVED, "shop", REPORT, OWN)
+    names = started(REPORT, mode=DnsMode.RESOLVED)
     assert names.plan.nameservers == (OWN,)
     assert names.plan.search == SEARCH[:3]
     assert names.plan.mode is DnsMode.RESOLVED
@@ -93,8 +113,8 @@ def ask(address, name):
 def test_public_names_go_to_the_hosts_servers_unless_resolved_sends_us_cluster_names_only(
     sockets, mode, asks_the_hosts_servers
 ):
-    names = Names(DnsMode.AUTO, "shop", REPORT, OWN)
-    names.start(sockets, [ip_network("10.96.0.0/12")], [ip_address("192.0.2.53")])
+    names = Names(DnsMode.AUTO, "shop", REPORT, PLAN)
+    names.start(sockets, [OWN, OWN6], [ip_address("192.0.2.53")])
     assert names._forwarder is not None
     adopted = []
     names._forwarder.adopt = adopted.append
@@ -108,8 +128,8 @@ def test_public_names_go_to_the_hosts_servers_unless_resolved_sends_us_cluster_n
 
 def test_it_answers_on_the_helpers_sockets_until_it_is_stopped(sockets):
     address = sockets[0].socket.getsockname()
-    names = Names(DnsMode.AUTO, "shop", REPORT, OWN)
-    names.start(sockets, [ip_network("10.96.0.0/12")], [])
+    names = Names(DnsMode.AUTO, "shop", REPORT, PLAN)
+    names.start(sockets, [OWN, OWN6], [])
     names.in_force("resolved")
     assert ask(address, "www.example.com").rcode() == dns.rcode.REFUSED
     names.stop()
@@ -117,6 +137,6 @@ def test_it_answers_on_the_helpers_sockets_until_it_is_stopped(sockets):
 
 
 def test_a_resolver_that_took_no_notice_is_said_to_be_off():
-    names = Names(DnsMode.AUTO, "shop", REPORT, OWN)
+    names = Names(DnsMode.AUTO, "shop", REPORT, PLAN)
     names.in_force(None)
     assert names.status()["mode"] == "off"

@@ -39,7 +39,7 @@ class World:
 
     def __init__(self, folder):
         self.notes, self.configs, self.wishes = [], [], []
-        self.faults, self.after = {}, {}
+        self.faults, self.after, self.met = {}, {}, []
         self.report = NAMED
         self.path = folder / "shop.sock"
         self.far = None
@@ -56,6 +56,16 @@ class World:
         if name in self.faults:
             raise self.faults.pop(name)
         self.after.pop(name, lambda: None)()
+
+    # The other sessions
+
+    neighbours = ()
+
+    def side_by_side(self, plan, server, own):
+        self.met.append((plan, server, own))
+        if "side_by_side" in self.faults:
+            raise self.faults["side_by_side"]
+        return self.neighbours
 
     # The helper
 
@@ -154,6 +164,7 @@ def ground():
 def world(tmp_path, monkeypatch, ground):
     made = World(tmp_path)
     monkeypatch.setattr(worker, "survey", lambda config, _console: replace(ground, choice=config.routes))
+    monkeypatch.setattr(worker, "side_by_side", made.side_by_side)
     monkeypatch.setattr(worker, "GatewayJob", made.job)
     monkeypatch.setattr(worker, "LaneOpener", made.opener)
     monkeypatch.setattr(worker, "set_offloads", lambda _fd, wish: made.wishes.append(wish))
@@ -372,4 +383,22 @@ def test_a_dry_run_prints_the_plan_and_changes_nothing(world, options, console, 
         "tunnel    fd00:96::/112        Services\n"
         "conflict  10.100.0.0/24        docker0 (Docker)\n"
     )
+    assert world.notes == []
+
+
+def test_a_neighbour_with_the_same_networks_is_told(up, world, console):
+    world.neighbours = ["db"]
+    assert up(then=lambda: end(world)) == 0
+    assert said(console).count("session db has the same networks: what connects from now on goes by this one") == 1
+    assert [(server, own) for _, server, own in world.met] == [
+        ("https://192.0.2.1", ""),
+        ("https://192.0.2.1", "kttun7"),
+    ]
+    assert any(str(route.cidr) == "10.244.0.0/24" for route in world.met[1][0].tunnel)
+
+
+def test_networks_that_another_session_holds_end_it_before_anything_is_changed(up, world):
+    world.faults["side_by_side"] = RefusedError("held")
+    with pytest.raises(RefusedError, match="held"):
+        up()
     assert world.notes == []

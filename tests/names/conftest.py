@@ -86,12 +86,13 @@ class ScriptedServer:
     def _streams(self):
         while True:
             try:
-                connection, _ = self._tcp.accept()
+                connection, source = self._tcp.accept()
             except OSError:
                 return
             with connection, connection.makefile("rwb") as stream:
                 wire = stream.read(int.from_bytes(stream.read(2), "big"))
                 self.tcp_asked.append(wire)
+                self.sources.append(source)
                 reply = self.answer(wire)
                 if reply is not None:
                     stream.write(len(reply).to_bytes(2, "big") + reply)

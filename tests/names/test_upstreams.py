@@ -51,6 +51,14 @@ def test_ids_and_source_ports_differ_from_question_to_question(cluster):
     assert len({source[1] for source in cluster.sources}) > 1
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_server_is_asked_from_the_source_that_it_names(cluster, stream):
+    cluster.script[NAME] = [("A", "10.96.0.7")]
+    server = Nameserver(cluster.nameserver.address, cluster.nameserver.port, ip_address("127.0.0.9"))
+    assert asked(server, stream=stream).rcode() == dns.rcode.NOERROR
+    assert [source[0] for source in cluster.sources] == ["127.0.0.9"]
+
+
 def test_a_forged_id_and_a_foreign_question_are_passed_over(cluster):
     def forge_then_answer(wire):
         query = dns.message.from_wire(wire)

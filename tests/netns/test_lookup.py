@@ -8,6 +8,7 @@ from kttun.host.lookup import (
     default_gateways,
     existing_routes,
     look_up,
+    networks_of_sessions,
 )
 from kttun.routing.hostconfig import HostConfig
 
@@ -95,3 +96,13 @@ def test_a_session_of_ours_is_no_part_of_the_machine(tun, echo, device):
     assert (connected_networks(), default_gateways(), existing_routes()) == before
     found = look_up(ip_address("10.96.0.1"))
     assert (found.device, found.table) == ("kttun0", netlink.table_of(tun.index))
+
+
+def test_what_living_sessions_route_is_known_by_device(tun, echo, run):
+    assert networks_of_sessions() == {}
+    networks = tuple(ip_network(cidr) for cidr in ("10.96.0.0/12", "fd00:96::/108"))
+    addresses = (ip_interface("10.99.0.1/24"), ip_interface("fd99::1/128"))
+    throws = (ip_network("10.96.1.0/24"),)
+    netlink.apply(tun, HostConfig("a", 1400, addresses=addresses, routes=networks, throws=throws), echo)
+    run("ip route add throw 10.1.0.0/16 table 107099999 protocol 107")  # of a session that is dead
+    assert networks_of_sessions() == {"kttun0": networks}

@@ -75,11 +75,13 @@ def test_each_act_is_echoed_as_its_command(tun, echo):
         "ip address add 10.99.0.1/32 dev kttun0",
         f"ip route replace throw 10.96.0.10/32 table {table} proto 107",
         f"ip route replace 10.96.0.0/12 dev kttun0 table {table} proto 107",
+        f"ip -4 rule add priority 5006 from 10.99.0.1 table {table} protocol 107",
         f"ip -4 rule add priority 5107 table {table} protocol 107",
     )
     netlink.undo(tun, echo)
     assert echo.take() == (
         f"ip -4 rule del priority 5107 table {table}",
+        f"ip -4 rule del priority 5006 from 10.99.0.1 table {table}",
         f"ip route del 10.96.0.0/12 dev kttun0 table {table}",
         f"ip route del throw 10.96.0.10/32 table {table}",
     )
@@ -132,7 +134,10 @@ def test_only_the_difference_is_done_and_additions_come_first(tun, echo):
         "ip address add 10.99.0.2/32 dev kttun0",
         "ip address del 10.99.0.1/32 dev kttun0",
         f"ip route replace 10.0.0.0/16 dev kttun0 table {table} proto 107",
+        f"ip -4 rule add priority 5006 from 10.99.0.2 table {table} protocol 107",
         f"ip -6 rule del priority 5107 table {table}",
+        f"ip -4 rule del priority 5006 from 10.99.0.1 table {table}",
+        f"ip -6 rule del priority 5006 from fd99::1 table {table}",
         f"ip route del fd00:96::/108 dev kttun0 table {table}",
         f"ip route del throw fd00:96::a/128 table {table}",
     )
@@ -156,7 +161,7 @@ def test_everything_can_go_into_the_tunnel_but_for_throws(tun, echo, run):
 
 def test_a_removed_rule_comes_back(tun, echo, run):
     netlink.apply(tun, CONFIG, echo)
-    run(f"ip rule del table {netlink.table_of(tun.index)}")
+    run(f"ip rule del priority {netlink.RULE_PRIORITY} table {netlink.table_of(tun.index)}")
     assert way(run, "10.96.0.1") == "uplink"
     netlink.apply(tun, CONFIG, echo)
     assert way(run, "10.96.0.1") == "kttun0"

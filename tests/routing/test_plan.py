@@ -1,6 +1,7 @@
 import json
 from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_address, ip_network
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -278,3 +279,19 @@ def test_twenty_thousand_addresses_are_planned_together():
     discovered = [(f"10.{n >> 8 & 255}.{n & 255}.1/32", "Pod") for n in range(20_000)]
     plan = plan_routes(request(discovered=discovered, connected=[("10.0.0.0/24", "eth0")], exclude=["10.1.0.0/16"]))
     assert len(plan.tunnel) == 20_000 - 1 - 256
+
+
+@pytest.mark.parametrize(
+    ("cidr", "taken"),
+    [
+        ("10.96.0.10/32", True),
+        ("10.96.0.0/12", False),  # a part of it stays out
+        ("10.97.0.0/16", True),
+        ("10.96.1.1/32", False),
+        ("10.0.0.0/8", False),
+        ("fd00::1/128", False),
+    ],
+)
+def test_a_network_is_taken_when_all_of_it_enters_the_tunnel(cidr, taken):
+    plan = plan_routes(request(service=["10.96.0.0/12"], exclude=["10.96.1.0/24"]))
+    assert plan.takes(ip_network(cidr)) is taken
