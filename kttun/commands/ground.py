@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from kttun.cluster.discovery import Discovery, api_addresses, discover
 from kttun.cluster.login import Login, log_in
 from kttun.cluster.rights import check_rights
-from kttun.commands.surroundings import Surroundings, look_around
+from kttun.commands.names import dns_servers
+from kttun.commands.surroundings import Surroundings, is_own, look_around
 from kttun.config import RoutesMode
 from kttun.routing.plan import PlannedRoute, RoutePlan, RouteRequest, plan_routes
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from kttun.commands.console import Console
-    from kttun.config import RouteChoice, UpConfig
+    from kttun.config import Network, RouteChoice, UpConfig
     from kttun.rendezvous import GatewayReport
 
 
@@ -31,7 +32,7 @@ class Ground:
     around: Surroundings
     choice: RouteChoice
 
-    def plan(self, from_gateway: Iterable[PlannedRoute] = ()) -> RoutePlan:
+    def plan(self, from_gateway: Iterable[PlannedRoute] = (), cluster_dns: Iterable[Network] = ()) -> RoutePlan:
         """Plan the routes from all that is known."""
         return plan_routes(
             RouteRequest(
@@ -40,14 +41,19 @@ class Ground:
                 protected=self.around.protected,
                 connected=self.around.connected,
                 existing=self.around.existing,
+                cluster_dns=tuple(cluster_dns),
             )
         )
 
     def plan_with(self, report: GatewayReport, pod: str) -> RoutePlan:
-        """Plan again with the networks that the gateway pod sees itself in, often the pod range of its node."""
+        """Plan again with what the gateway pod sees: its networks, often the pod range of its node, and its DNS.
+
+        A DNS server at an address that this machine has itself is left out: the machine may be a node of the cluster.
+        """
+        servers = [ip_network(address) for address in dns_servers(report) if not is_own(address)]
         if self.choice.mode is RoutesMode.ADDRESSES or self.choice.pod_cidrs:
-            return self.plan()
-        return self.plan(PlannedRoute(ip_network(cidr), f"gateway pod {pod}") for cidr in report.networks)
+            return self.plan(cluster_dns=servers)
+        return self.plan((PlannedRoute(ip_network(cidr), f"gateway pod {pod}") for cidr in report.networks), servers)
 
 
 def survey(config: UpConfig, console: Console) -> Ground:

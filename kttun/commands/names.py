@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import replace
 from ipaddress import ip_address, ip_network
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Any
 
 from kttun.config import DnsMode
@@ -14,7 +14,7 @@ from kttun.names.plan import ForwarderPlan, Nameserver
 from kttun.routing.names import plan_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
     from ipaddress import IPv4Address, IPv6Address
 
     from kttun.host.client import DnsSocket
@@ -25,13 +25,18 @@ if TYPE_CHECKING:
     Address = IPv4Address | IPv6Address
 
 USUAL_DOMAIN = "cluster.local"
+MOST_SERVERS = 3
+"""The C library's limit (resolv.conf(5), MAXNS): what stands behind is asked by no pod either."""
 
 
 class Names:
     """`plan` is what the helper shall make of the host's resolver; None when names are off."""
 
     def __init__(self, mode: DnsMode, namespace: str, report: GatewayReport, routes: RoutePlan) -> None:
-        self._servers = tuple(_addresses(report.nameservers))
+        servers = _addresses(report.nameservers)
+        self._servers = tuple(each for each in servers if not each.is_link_local or routes.takes(ip_network(each)))
+        self.out_of_reach = tuple(each for each in servers if each not in self._servers)
+        """Servers of the pods that mean another machine here, or none: those of a cloud's metadata address."""
         self._domain = cluster_domain(report.search)
         self._namespace = namespace
         self._routes = routes
@@ -104,7 +109,19 @@ def cluster_domain(search: Iterable[str]) -> str:
     return next(behind, found[0] if found else f"svc.{USUAL_DOMAIN}").removeprefix("svc.")
 
 
-def _addresses(texts: Iterable[str]) -> Iterator[Address]:
-    for text in texts:
-        with suppress(ValueError):  # what is no address, the pod itself cannot ask either
-            yield ip_address(text)
+def dns_servers(report: GatewayReport) -> tuple[Address, ...]:
+    """Give the servers that the cluster's pods ask; none when the gateway's search list knows no Services.
+
+    A kubelet without `clusterDNS` gives its pods the node's servers, which are nothing of the cluster.
+    """
+    known = any(entry.startswith("svc.") for entry in report.search)
+    return _addresses(report.nameservers) if known else ()
+
+
+def _addresses(texts: Iterable[str]) -> tuple[Address, ...]:
+    """Read addresses; what is none, or needs a link of the pod's (`fe80::1%eth0`), cannot be asked from here."""
+    found: list[Address] = []
+    for text in islice(texts, MOST_SERVERS):
+        with suppress(ValueError):
+            found.append(ip_address(text))
+    return tuple(address for address in found if "%" not in str(address))

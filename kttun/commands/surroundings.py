@@ -64,6 +64,11 @@ def check_unmoved(surroundings: Surroundings) -> None:
             )
 
 
+def is_own(address: Address) -> bool:
+    """Say whether an address is one of this machine's."""
+    return _device(address) == "lo"
+
+
 def _device(address: Address) -> str | None:
     found = look_up(address)
     return found.device if found else None
@@ -86,7 +91,7 @@ def _nameservers() -> Iterator[Address]:
     for text in (text for path in RESOLV_CONFS for text in nameservers_of(path)):
         address = _address(text)
         # Our own addresses are no server to keep: another session's forwarder may end while this one lives.
-        if address is not None and not address.is_loopback and _device(address) != "lo":
+        if address is not None and not address.is_loopback and not is_own(address):
             yield address
 
 

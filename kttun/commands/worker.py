@@ -204,6 +204,11 @@ class _Worker:
                 self._host = replace(self._host, resolver=names.plan)
                 names.in_force(self._apply().in_force.resolver)
             step.outcome = names.text
+        for server in names.out_of_reach:
+            self._console.warn(
+                f"the cluster's DNS server {server} cannot be asked from here: it is another one on each machine",
+                "names of the cluster do not resolve; addresses work",
+            )
         return names
 
     def _serve_control(self, gateway: Gateway, session: Session, report: GatewayReport, names: Names) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from kttun.config import DnsMode
 from kttun.routing.invalid import InvalidValueError
+from kttun.routing.linklocal import is_cluster_dns
 from kttun.routing.names import Address, ResolverPlan
 
 if TYPE_CHECKING:
@@ -144,7 +145,8 @@ def _check_routes(config: HostConfig) -> None:
     _distinct("routes and throws", every)
     families = {address.version for address in config.addresses}
     for route in config.routes:
-        if route.prefixlen and (route.is_loopback or route.is_multicast or route.is_link_local):
+        foreign = route.is_loopback or route.is_multicast or (route.is_link_local and not is_cluster_dns(route))
+        if route.prefixlen and foreign:
             _refuse(f"route {route} cannot enter a TUN (loopback, multicast or link-local)")
         if route.version not in families:
             _refuse(f"route {route} needs an IPv{route.version} address of the TUN as its source")

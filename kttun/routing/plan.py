@@ -2,11 +2,14 @@
 
 Theory. Each address is decided by the heaviest voice that speaks of it:
 
-    --exclude  >  protected  >  --include  >  connected networks  >  --service-cidr, --pod-cidr, discovery
-       out           out           in               out                            in
+    --exclude  >  protected  >  --include  >  connected networks  >  --service-cidr, --pod-cidr, discovery, DNS
+       out           out           in               out                              in
 
 A default route (0.0.0.0/0 or ::/0) given to `--include` names no network: it asks for "all that has no better
 route", so connected networks stay out of it, as they do with any default route.
+
+The cluster's DNS servers are routed one by one where nothing else does (a user who may not read the Service range),
+and out of the link-local range, which is protected, the one that a DNS cache on the nodes has (`linklocal`).
 
 The plan becomes one routing table. The kernel takes the longest prefix, so a tunnel route holds but for the exclusions
 strictly inside it, which become `throw` routes (ip-route(8): the look-up goes on as if the table did not exist). For
@@ -22,6 +25,7 @@ from typing import TYPE_CHECKING
 
 from kttun.config import RouteChoice
 from kttun.routing.cidrset import CidrSet, merge, sort_key, subtract
+from kttun.routing.linklocal import is_cluster_dns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -80,6 +84,8 @@ class RouteRequest:
     protected: tuple[ExcludedRoute, ...] = ()
     connected: tuple[ConnectedNetwork, ...] = ()
     existing: tuple[ExistingRoute, ...] = ()
+    cluster_dns: tuple[Network, ...] = ()
+    """The DNS servers of the cluster's pods, one address each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +124,7 @@ class RoutePlan:
 
 USER_EXCLUDED = "--exclude"
 USER_INCLUDED = "--include"
+CLUSTER_DNS = "DNS server of the cluster"
 
 ALWAYS_PROTECTED: tuple[ExcludedRoute, ...] = tuple(
     ExcludedRoute(ip_network(cidr), reason)
@@ -172,14 +179,18 @@ def _asked_for(request: RouteRequest) -> dict[Network, str]:
     by_source: dict[str, list[Network]] = {}
     for cidr, source in heaviest.items():
         by_source.setdefault(source, []).append(cidr)
-    return {cidr: source for source, cidrs in by_source.items() for cidr in _outermost(cidrs)}
+    asked = {cidr: source for source, cidrs in by_source.items() for cidr in _outermost(cidrs)}
+    covered = CidrSet(asked)
+    return asked | {server: CLUSTER_DNS for server in request.cluster_dns if not covered.outermost_around(server)}
 
 
 def _kept_out(request: RouteRequest) -> dict[Network, str]:
     """Return each network that stays out with its reason, outermost only, the heaviest reason for equal ones."""
     included = [cidr for cidr in request.choice.include if cidr.prefixlen]
     voices = [(cidr, USER_EXCLUDED) for cidr in request.choice.exclude]
-    voices.extend((route.cidr, route.reason) for route in (*request.protected, *ALWAYS_PROTECTED))
+    voices.extend((route.cidr, route.reason) for route in request.protected)
+    caches = [server for server in request.cluster_dns if is_cluster_dns(server)]
+    voices.extend((piece, route.reason) for route in ALWAYS_PROTECTED for piece in subtract(route.cidr, caches))
     for network in request.connected:
         reason = f"connected network of {network.device}"
         voices.extend((piece, reason) for piece in subtract(network.cidr, included))

@@ -1,6 +1,7 @@
 """A session's ground against an API server in small: what is looked at, what is said, and what is planned of it."""
 
 import json
+from dataclasses import replace
 from ipaddress import ip_address, ip_network
 
 import pytest
@@ -142,3 +143,20 @@ def test_the_gateways_own_networks_join_the_plan(surveyed):
 def test_they_do_not_where_the_user_wants_less_or_knows_better(surveyed, line):
     ground_ = surveyed(line)
     assert ground_.plan_with(REPORT, "pod-x") == ground_.plan()
+
+
+RESOLVES = replace(REPORT, nameservers=("169.254.20.10", "10.200.0.10"), search=("svc.cluster.local",))
+
+
+@pytest.mark.parametrize("line", ["", "--routes addresses", "--pod-cidr 10.244.0.0/16"])
+def test_the_dns_servers_that_the_gateway_has_are_routed_in_every_mode(surveyed, line):
+    found = sources(surveyed(line).plan_with(RESOLVES, "pod-x"))
+    assert found["169.254.20.10/32"] == found["10.200.0.10/32"] == "DNS server of the cluster"
+
+
+def test_an_address_that_this_machine_has_itself_is_not_routed_to_the_clusters_dns(surveyed, monkeypatch):
+    """A laptop that is a node itself has the DNS cache, too."""
+    monkeypatch.setattr(ground, "is_own", lambda address: str(address) == "169.254.20.10")
+    found = sources(surveyed().plan_with(RESOLVES, "pod-x"))
+    assert "169.254.20.10/32" not in found
+    assert "10.200.0.10/32" in found

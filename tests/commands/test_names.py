@@ -7,7 +7,7 @@ import dns.message
 import dns.rcode
 import pytest
 
-from kttun.commands.names import USUAL_DOMAIN, Names, cluster_domain
+from kttun.commands.names import USUAL_DOMAIN, Names, cluster_domain, dns_servers
 from kttun.config import DnsMode
 from kttun.host.client import DnsSocket
 from kttun.names.plan import Nameserver
@@ -82,9 +82,37 @@ def test_a_server_in_the_tunnel_is_asked_from_our_own_address_and_another_as_any
         tunnel=tuple(PlannedRoute(ip_network(cidr), "Services") for cidr in ("10.96.0.0/12", "fd00::/64")),
         excluded=(ExcludedRoute(ip_network("10.96.0.10/32"), "--exclude"),),
     )
-    report = GatewayReport("1", 0, nameservers=("10.96.0.11", "fd00::a", "10.96.0.10", "192.0.2.1"), search=SEARCH)
+    report = GatewayReport("1", 0, nameservers=("10.96.0.11", "fd00::a", "10.96.0.10"), search=SEARCH)
     asked = started(report, plan)._forwarding.cluster_dns
-    assert [server.source for server in asked] == [OWN, OWN6, None, None]
+    assert [server.source for server in asked] == [OWN, OWN6, None]
+
+
+def test_a_link_local_server_is_asked_only_where_it_enters_the_tunnel():
+    """Elsewhere it is another machine: this one's own DNS cache, or its cloud's metadata."""
+    report = GatewayReport("1", 0, nameservers=("169.254.20.10", "169.254.169.254"), search=SEARCH)
+    names = started(report, RoutePlan(tunnel=(PlannedRoute(ip_network("169.254.20.10/32"), "DNS"),)))
+    (server,) = names._forwarding.cluster_dns
+    assert (server.address, server.source) == (ip_address("169.254.20.10"), OWN)
+    assert names.out_of_reach == (ip_address("169.254.169.254"),)
+
+
+def test_without_any_server_in_reach_names_are_off():
+    names = started(GatewayReport("1", 0, nameservers=("169.254.169.254",), search=SEARCH))
+    assert (names.plan, names.text) == (None, "off")
+
+
+@pytest.mark.parametrize(
+    ("servers", "search", "found"),
+    [
+        (("10.96.0.10", "fd00::a"), SEARCH, ("10.96.0.10", "fd00::a")),
+        (("fe80::1%eth0", "x", "10.96.0.10"), SEARCH, ("10.96.0.10",)),
+        (("10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4"), SEARCH, ("10.0.0.1", "10.0.0.2", "10.0.0.3")),
+        (("8.8.8.8",), ("corp.example",), ()),  # a kubelet that knows no cluster DNS gives the node's
+    ],
+)
+def test_the_clusters_servers_are_those_of_a_pod_that_resolves_services(servers, search, found):
+    report = GatewayReport("1", 0, nameservers=servers, search=search)
+    assert dns_servers(report) == tuple(map(ip_address, found))
 
 
 def test_the_plan_is_the_search_list_of_a_pod_in_the_namespace():

@@ -402,3 +402,10 @@ def test_networks_that_another_session_holds_end_it_before_anything_is_changed(u
     with pytest.raises(RefusedError, match="held"):
         up()
     assert world.notes == []
+
+
+def test_a_dns_server_that_cannot_be_asked_from_here_is_told(up, world, console):
+    world.report = replace(NAMED, nameservers=("169.254.169.254",))
+    assert up(then=lambda: end(world)) == 0
+    assert "the cluster's DNS server 169.254.169.254 cannot be asked from here" in said(console)
+    assert [config.resolver for config in world.configs] == [None, None]

@@ -21,8 +21,11 @@ def nets(*cidrs):
     return tuple(ip_network(cidr) for cidr in cidrs)
 
 
-def request(*, include=(), exclude=(), service=(), pod=(), discovered=(), protected=(), connected=(), existing=()):
+def request(
+    *, include=(), exclude=(), service=(), pod=(), discovered=(), protected=(), connected=(), existing=(), dns=()
+):
     return RouteRequest(
+        cluster_dns=nets(*dns),
         choice=RouteChoice(nets(*include), nets(*exclude), nets(*service), nets(*pod)),
         discovered=tuple(PlannedRoute(ip_network(c), s) for c, s in discovered),
         protected=tuple(ExcludedRoute(ip_network(c), r) for c, r in protected),
@@ -295,3 +298,34 @@ def test_twenty_thousand_addresses_are_planned_together():
 def test_a_network_is_taken_when_all_of_it_enters_the_tunnel(cidr, taken):
     plan = plan_routes(request(service=["10.96.0.0/12"], exclude=["10.96.1.0/24"]))
     assert plan.takes(ip_network(cidr)) is taken
+
+
+def test_the_clusters_dns_is_routed_where_nothing_else_routes_it():
+    assert shown(service=["10.96.0.0/12"], dns=["10.96.0.10/32"])["tunnel"] == ["10.96.0.0/12 --service-cidr"]
+    assert shown(service=["10.97.1.1/32"], dns=["10.96.0.10/32"])["tunnel"] == [
+        "10.96.0.10/32 DNS server of the cluster",
+        "10.97.1.1/32 --service-cidr",
+    ]
+
+
+def test_a_dns_cache_of_the_nodes_is_taken_out_of_what_is_protected_and_nothing_else():
+    plan = plan_routes(request(include=["0.0.0.0/0"], dns=["169.254.20.10/32"]))
+    assert plan.takes(ip_network("169.254.20.10/32"))
+    for address in ("169.254.20.9", "169.254.20.11", "169.254.169.254", "169.254.170.2"):
+        assert not plan.takes(ip_network(address))
+    alone = plan_routes(request(dns=["169.254.20.10/32"]))
+    assert (alone.routes, alone.throws, alone.excluded) == (nets("169.254.20.10/32"), (), ())
+
+
+@pytest.mark.parametrize(
+    "server", ["169.254.169.254/32", "169.254.170.2/32", "fe80::a/128", "fd00:ec2::254/128", "127.0.0.1/32"]
+)
+def test_a_dns_server_that_means_this_machine_or_its_identity_is_never_routed(server):
+    assert plan_routes(request(dns=[server])).tunnel == ()
+
+
+@pytest.mark.parametrize(
+    "kept_out", [{"exclude": ["169.254.0.0/16"]}, {"protected": [("169.254.20.10/32", "DNS server")]}]
+)
+def test_who_keeps_the_dns_cache_out_is_heard(kept_out):
+    assert plan_routes(request(dns=["169.254.20.10/32"], **kept_out)).tunnel == ()
