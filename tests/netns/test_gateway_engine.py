@@ -240,6 +240,16 @@ def test_tcp_goes_both_ways_and_the_pod_sees_the_gateway(laptop, echo_server, ad
     assert peers == [seen_as]
 
 
+def test_a_dns_cache_at_a_link_local_address_of_the_node_is_reached_as_a_pod_reaches_it(laptop, run, echo_server):
+    """NodeLocal DNSCache: the address is on the node alone, behind the pod's default route."""
+    run("ip -n pods address add 169.254.20.10/32 dev lo && ip route add 169.254.20.10/32 dev kttun0")
+    port, peers = echo_server("pods", "169.254.20.10")
+    with socket.create_connection(("169.254.20.10", port), timeout=60) as client:
+        client.sendall(b"question")
+        assert client.recv(100) == b"question"
+    assert peers == [GATEWAY4]
+
+
 def test_a_large_datagram_goes_both_ways_whole(laptop, udp_server):
     data = os.urandom(27_000)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
