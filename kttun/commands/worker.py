@@ -114,7 +114,14 @@ class _Worker:
         names = self._set_names(report)
         self._serve_control(gateway, session, report, names)
         self._say_connected()
-        return run_inside(self._config.command, session) if self._config.command else session.wait()
+        if not self._config.command:
+            return session.wait()
+        if os.getuid() == 0:
+            self._console.warn(
+                f"{self._config.command[0]} runs without root's capabilities: kttun was not started by sudo",
+                "what needs them, such as tcpdump or mount, may run beside kttun up instead of behind it",
+            )
+        return run_inside(self._config.command, session)
 
     def _look_at_neighbours(self) -> None:
         for name in side_by_side(self._plan, self._ground.login.server, own=""):

@@ -409,3 +409,10 @@ def test_a_dns_server_that_cannot_be_asked_from_here_is_told(up, world, console)
     assert up(then=lambda: end(world)) == 0
     assert "the cluster's DNS server 169.254.169.254 cannot be asked from here" in said(console)
     assert [config.resolver for config in world.configs] == [None, None]
+
+
+@pytest.mark.parametrize(("uid", "warned"), [(0, True), (1000, False)])
+def test_a_command_of_root_itself_is_said_to_have_no_capabilities(up, console, monkeypatch, uid, warned):
+    monkeypatch.setattr(worker.os, "getuid", lambda: uid)
+    assert up(command=["true"]) == 0
+    assert ("true runs without root's capabilities" in said(console)) is warned
