@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from kttun.cluster.shapes import check_shape, is_text
 from kttun.errors import EnvironmentFaultError, UsageError
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def _load(path: Path) -> Mapping[str, Any]:
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
         raise EnvironmentFaultError(f"kubeconfig {path} cannot be read: {reason}", *_reading_hints(error)) from error
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, AttributeError, RecursionError) as error:  # YAML's own words for bad dates etc.
         mark = getattr(error, "problem_mark", None)
         line = f" (line {mark.line + 1})" if mark else ""
         raise EnvironmentFaultError(f"kubeconfig {path} is not YAML{line}") from error
@@ -124,11 +125,18 @@ def _merge(documents: Iterable[tuple[Path, Mapping[str, Any]]]) -> tuple[str | N
     current: str | None = None
     merged: dict[str, dict[str, Entry]] = {section: {} for section in SECTIONS}
     for path, document in documents:
-        current = current or document.get("current-context") or None
+        current = current or _current(path, document)
         for section, key in SECTIONS.items():
             for entry in _entries(path, document, section, key):
                 merged[section].setdefault(entry.name, entry)
     return current, merged
+
+
+def _current(path: Path, document: Mapping[str, Any]) -> str | None:
+    name = document.get("current-context")
+    if not is_text(name):
+        raise EnvironmentFaultError(f"kubeconfig {path} is broken: current-context is not a text")
+    return str(name) if name else None
 
 
 def _entries(path: Path, document: Mapping[str, Any], section: str, key: str) -> list[Entry]:
@@ -137,11 +145,12 @@ def _entries(path: Path, document: Mapping[str, Any], section: str, key: str) ->
         raise EnvironmentFaultError(f"kubeconfig {path} is broken: {section} is not a list")
     entries = []
     for item in items:
-        if not isinstance(item, dict) or not item.get("name"):
+        if not isinstance(item, dict) or not item.get("name") or not is_text(item["name"]):
             raise EnvironmentFaultError(f"kubeconfig {path} is broken: an entry of {section} has no name")
         body = item.get(key) or {}
         if not isinstance(body, dict):
             raise EnvironmentFaultError(f"kubeconfig {path} is broken: {key} {item['name']} is not a mapping")
+        check_shape(body, f"{key} {item['name']} of kubeconfig {path}")
         entries.append(Entry(str(item["name"]), body, path.absolute().parent))
     return entries
 
@@ -158,9 +167,9 @@ def _some(names: Mapping[str, Entry], most: int = 10) -> str:
 
 
 def _referred(context: Entry, kind: str, known: Mapping[str, Entry]) -> Entry:
-    name = context.body.get(kind)
-    if not name:
+    if not context.body.get(kind):
         raise EnvironmentFaultError(f"context {context.name} of the kubeconfig names no {kind}")
+    name = str(context.body[kind])
     if name not in known:
         raise EnvironmentFaultError(f"context {context.name} names {kind} {name}, which the kubeconfig does not have")
     return known[name]

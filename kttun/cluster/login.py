@@ -72,13 +72,17 @@ def _parse(text: str, what: str, schemes: set[str]) -> urllib.parse.SplitResult:
         url = urllib.parse.urlsplit(text)
         port = url.port
     except ValueError as error:
-        raise EnvironmentFaultError(f"{what} is not a URL: {text}") from error
+        raise EnvironmentFaultError(f"{what} is not a URL: {_printable(text)}") from error
     if url.scheme not in schemes or not url.hostname or port == 0 or not text.isprintable() or " " in text:
         what_for = " or ".join(f"{scheme}://" for scheme in sorted(schemes, reverse=True))
         raise EnvironmentFaultError(
-            f"{what} is not a URL of a server: {text or 'it is empty'}", f"expected {what_for}..."
+            f"{what} is not a URL of a server: {_printable(text) or 'it is empty'}", f"expected {what_for}..."
         )
     return url
+
+
+def _printable(text: str) -> str:
+    return text if text.isprintable() else repr(text)
 
 
 def _proxy(cluster: Entry, server: urllib.parse.SplitResult, environ: Mapping[str, str]) -> HttpProxy | None:

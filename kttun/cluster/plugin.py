@@ -38,7 +38,7 @@ class ExecCredential:
 
     def fresh(self, now: dt.datetime) -> bool:
         """Whether it still holds at `now` (aware), with a margin for clocks that differ."""
-        return self.expires is None or now < self.expires - dt.timedelta(seconds=30)
+        return self.expires is None or now + dt.timedelta(seconds=30) < self.expires
 
 
 def run_plugin(
@@ -65,7 +65,8 @@ def run_plugin(
             check=False,
         )
     except FileNotFoundError as error:
-        hint = str(config.get("installHint") or "install it, or correct the kubeconfig").strip().splitlines()[0]
+        hints = [line.strip() for line in str(config.get("installHint") or "").splitlines() if line.strip()]
+        hint = hints[0] if hints else "install it, or correct the kubeconfig"
         raise EnvironmentFaultError(f"{what} is not installed", hint) from error
     except subprocess.TimeoutExpired as error:
         raise EnvironmentFaultError(f"{what} gave no answer within {patience_s:g} s", _by_hand(config)) from error
@@ -104,7 +105,7 @@ def _environment(
         spec["cluster"] = passed
     info = {"apiVersion": config.get("apiVersion"), "kind": "ExecCredential", "spec": spec}
     extra = {str(pair["name"]): str(pair["value"]) for pair in config.get("env") or []}
-    return {**environ, **extra, "KUBERNETES_EXEC_INFO": json.dumps(info)}
+    return {**environ, **extra, "KUBERNETES_EXEC_INFO": json.dumps(info, default=str)}
 
 
 def _read(output: bytes, version: str, what: str) -> ExecCredential:
@@ -114,10 +115,12 @@ def _read(output: bytes, version: str, what: str) -> ExecCredential:
         token, certificate, key = (status.get(name) for name in ("token", "clientCertificateData", "clientKeyData"))
         expires = status.get("expirationTimestamp")
         until = dt.datetime.fromisoformat(expires) if expires else None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise EnvironmentFaultError(f"{what} did not print an ExecCredential with a status") from error
     if answer.get("apiVersion") != version:
         raise EnvironmentFaultError(f"{what} answered as {answer.get('apiVersion')}, the kubeconfig asks for {version}")
+    if not all(each is None or isinstance(each, str) for each in (token, certificate, key)):
+        raise EnvironmentFaultError(f"{what} printed a token or a certificate that is not a text")
     if not token and not (certificate and key):
         raise EnvironmentFaultError(f"{what} printed neither a token nor a certificate with its key")
     return ExecCredential(

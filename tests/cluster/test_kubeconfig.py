@@ -74,6 +74,17 @@ BROKEN = {
     "text": (b"hello", "is not a kubeconfig"),
     "no YAML": (b"a: [1", "is not YAML (line"),
     "no text": (b"\x80\x81", "is not YAML"),
+    "no date": (b"a: 2020-13-45\n", "is not YAML"),
+    "no timestamp": (b"a: !!timestamp x\n", "is not YAML"),
+    "no number": (b"a: !!int x\n", "is not YAML"),
+    "a number without end": (b"a: " + b"9" * 6000, "is not YAML"),
+    "a program": (b"!!python/object/apply:os.system ['true']", "is not YAML (line 1)"),
+    "a list as a key": (b"? [a]\n: b\n", "is not YAML"),
+    "nested without end": (b"[" * 20_000, "is not YAML"),
+    "two documents": (b"a: b\n---\na: b\n", "is not YAML"),
+    "current context no text": (b"current-context: [a]\n", "current-context is not a text"),
+    "a name no text": (b"contexts: [{name: [a], context: {}}]\n", "an entry of contexts has no name"),
+    "a value no text": (b"clusters: [{name: c, cluster: {server: [a]}}]\n", "server is not a text"),
     "no contexts": (b"kind: Config\ncurrent-context: x\n", "has no contexts"),
     "contexts no list": (b"contexts: {a: b}\n", "contexts is not a list"),
     "nameless": (b"contexts: [{context: {}}]\n", "an entry of contexts has no name"),
@@ -101,6 +112,16 @@ def test_each_broken_file_is_named_with_its_fault(content, said, tmp_path):
     error = failing(path)
     assert said in error.message
     assert str(path) in error.message or "names" in error.message
+
+
+@pytest.mark.parametrize("name", [5, "2020-01-01"])
+def test_a_context_whose_name_yaml_takes_for_a_number_or_a_date_is_found(name, tmp_path):
+    path = tmp_path / "config"
+    path.write_text(
+        f"{{current-context: {name}, clusters: [{{name: 7}}],"
+        f" contexts: [{{name: {name}, context: {{cluster: 7, namespace: n}}}}]}}"
+    )
+    assert choose(ClusterChoice(kubeconfig=path), {}).context == str(name)
 
 
 def test_a_directory_and_a_missing_file_are_told_apart(tmp_path):

@@ -95,3 +95,39 @@ def test_each_fault_of_a_plugin_is_named(script, config, said, tmp_path):
         assert caught.value.hints == ("get it",)
     elif "code" in said:
         assert caught.value.hints[0].endswith("by hand: ./plugin")
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        (credential(token=5), "not a text"),
+        (credential(clientCertificateData=5, clientKeyData=6), "not a text"),
+        ("head -c 100000 /dev/zero | tr '\\0' '['", "did not print an ExecCredential"),
+        ("printf '\\377\\376\\0'", "did not print an ExecCredential"),
+        (credential(token="t", expirationTimestamp=5), "did not print an ExecCredential"),
+    ],
+)
+def test_an_answer_that_is_none_is_told(tmp_path, script, said):
+    with pytest.raises(EnvironmentFaultError, match=said):
+        run(tmp_path, script)
+
+
+def test_a_token_that_expired_before_there_were_tokens_is_not_fresh(tmp_path):
+    given = run(tmp_path, credential(token="t", expirationTimestamp="0001-01-01T00:00:00Z"))
+    assert not given.fresh(dt.datetime.now(dt.UTC))
+
+
+def test_a_blank_hint_of_the_kubeconfig_is_replaced_by_ours():
+    body = {"exec": {"apiVersion": VERSION, "command": "no-such-plugin", "installHint": " \n "}}
+    with pytest.raises(EnvironmentFaultError) as caught:
+        run_plugin(Entry("me", body, Path("/")), CLUSTER, {"PATH": "/nowhere"})
+    assert caught.value.hints == ("install it, or correct the kubeconfig",)
+
+
+def test_a_date_in_the_cluster_reaches_the_plugin_as_text(tmp_path):
+    seen = tmp_path / "seen"
+    program(tmp_path, f'echo "$KUBERNETES_EXEC_INFO" > {seen}; ' + credential(token="t"))
+    body = {"exec": {"apiVersion": VERSION, "command": "./plugin", "provideClusterInfo": True}}
+    cluster = Entry("lab", {"server": "https://api", "since": dt.date(2020, 1, 2)}, Path("/"))
+    run_plugin(Entry("me", body, tmp_path), cluster, {"PATH": os.environ["PATH"]})
+    assert json.loads(seen.read_text())["spec"]["cluster"]["since"] == "2020-01-02"
