@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from ipaddress import ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -27,11 +27,13 @@ from kttun.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from enum import StrEnum
-    from ipaddress import IPv4Network, IPv6Network
 
     Network = IPv4Network | IPv6Network
 
 DEFAULT_IMAGE = f"kttun-gateway:{__version__}"
+
+_MAPPED = IPv6Network("::ffff:0:0/96")
+"""IPv4-mapped addresses (RFC 4291 section 2.5.5.2): programs write them, the kernel sends IPv4."""
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)?")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -239,6 +241,9 @@ def _network(text: str) -> Network:
         meant = None
     if meant is None or "%" in text:  # ipaddress takes a zone (fe80::%eth0/64), which no route has
         raise ValueError(f"'{text}' is not a CIDR such as 10.96.0.0/12")
+    if isinstance(meant, IPv6Network) and meant.subnet_of(_MAPPED):
+        plain = IPv4Network((int(meant.network_address) & 0xFFFF_FFFF, meant.prefixlen - _MAPPED.prefixlen))
+        raise ValueError(f"'{text}' is IPv4 written as IPv6, which no packet has; {plain} is probably meant")
     try:
         return ip_network(text)
     except ValueError:

@@ -140,6 +140,11 @@ def test_durations_have_units(text, seconds):
         ("up --excl 10.0.0.0/8", "unrecognized arguments: --excl"),
         ("up --exclude", "expected one argument"),
         ("up --exclude 10.0.0.1/8", "'10.0.0.1/8' has bits set behind its prefix; 10.0.0.0/8 is probably meant"),
+        (
+            "up --exclude ::ffff:10.0.0.0/104",
+            "'::ffff:10.0.0.0/104' is IPv4 written as IPv6, which no packet has; 10.0.0.0/8 is probably meant",
+        ),
+        ("up --include ::ffff:10.0.0.1", "10.0.0.1/32 is probably meant"),
         ("up --exclude fd00::1/64", "'fd00::1/64' has bits set behind its prefix; fd00::/64 is probably meant"),
         ("up --exclude 10.0.0.0/33", "'10.0.0.0/33' is not a CIDR such as"),
         ("up --exclude fe80::%eth0/64", "'fe80::%eth0/64' is not a CIDR such as"),

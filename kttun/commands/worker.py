@@ -194,7 +194,8 @@ class _Worker:
             self._host = replace(self._host, tun_mtu=report.pod_mtu, routes=routes, throws=self._plan.throws)
             self._apply()
             check_unmoved(self._ground.around)
-            step.outcome = ", ".join(map(str, routes[:4])) + (f" and {len(routes) - 4} more" if len(routes) > 4 else "")
+            more = f" and {len(routes) - 4} more" if len(routes) > 4 else ""
+            step.outcome = ", ".join(map(str, routes[:4])) + more or "none: all networks are kept out of the tunnel"
         for clash in self._plan.conflicts:
             self._console.warn(
                 f"{clash.cidr} of {clash.device} ({clash.owner}) overlaps the cluster's networks",

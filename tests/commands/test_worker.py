@@ -416,3 +416,8 @@ def test_a_command_of_root_itself_is_said_to_have_no_capabilities(up, console, m
     monkeypatch.setattr(worker.os, "getuid", lambda: uid)
     assert up(command=["true"]) == 0
     assert ("true runs without root's capabilities" in said(console)) is warned
+
+
+def test_a_session_from_which_everything_is_excluded_says_so(up, world, console):
+    assert up("--exclude 0.0.0.0/0,::/0", then=lambda: end(world)) == 0
+    assert "routes     none: all networks are kept out of the tunnel" in said(console)
