@@ -13,19 +13,25 @@ from setuptools.command.build_py import build_py
 
 HERE = Path(__file__).resolve().parent
 SHARE = HERE / "build" / "share"
-COMPLETIONS = {"bash": "bash/kttun", "zsh": "zsh/_kttun", "fish": "fish/kttun.fish"}
+MANUAL = "man/man1/kttun.1"
+COMPLETIONS = {
+    "bash": "bash-completion/completions/kttun",
+    "zsh": "zsh/site-functions/_kttun",
+    "fish": "fish/vendor_completions.d/kttun.fish",
+}
+"""Where each shell looks, under share/: bash-completion's README, zsh's FPATH on Debian, fish's complete(1)."""
 
 
 class BuildWithShare(build_py):
-    """Also writes what [tool.setuptools.data-files] puts under share/."""
+    """Also writes what goes under share/."""
 
     def run(self) -> None:
         """Build as always, then write the files."""
         super().run()
         sys.path.insert(0, str(HERE))  # a build front end does not run us from here
-        from argcomplete import shellcode  # noqa: PLC0415 - only there while a wheel is built
+        from argcomplete.shell_integration import shellcode  # noqa: PLC0415 - only there while a wheel is built
 
-        _write("kttun.1", _manual())
+        _write(MANUAL, _manual())
         for shell, name in COMPLETIONS.items():
             _write(name, shellcode(["kttun"], shell=shell).strip() + "\n")
 
@@ -68,4 +74,8 @@ configuration of a project, found from the working directory upwards; weighs mor
 /run/kttun
 the control sockets of running sessions"""
 
-setup(cmdclass={"build_py": BuildWithShare})
+setup(
+    cmdclass={"build_py": BuildWithShare},
+    # Relative on both sides, as setuptools asks; the files are there when they are installed.
+    data_files=[(f"share/{Path(name).parent}", [f"build/share/{name}"]) for name in (MANUAL, *COMPLETIONS.values())],
+)

@@ -82,7 +82,7 @@ def _settings(
     try:
         return read(keys), None
     except KttunError as error:
-        if options.configured:
+        if options.configured and getattr(options, "what", "") != "path":
             raise
         return Settings(), error
 

@@ -13,8 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from argcomplete import CompletionFinder
 from argcomplete.completers import FilesCompleter, SuppressCompleter
+from argcomplete.finders import CompletionFinder
 
 from kttun.commands.live_names import LIVE_NAMES, in_time
 from kttun.config import ClusterChoice
@@ -42,8 +42,8 @@ def complete(parser: argparse.ArgumentParser, settings: Callable[[], Mapping[str
         if completer is not None:
             # argcomplete's way: its documentation, "Specifying completers".
             place.completer = completer  # type: ignore[attr-defined]
-    finder = CompletionFinder(always_complete_options="long", default_completer=SuppressCompleter())
-    finder(parser, always_complete_options="long", default_completer=SuppressCompleter())
+    # Options come when a dash is typed: before that they would bury the names.
+    CompletionFinder()(parser, always_complete_options=False, default_completer=SuppressCompleter())
 
 
 def places(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:

@@ -1,4 +1,4 @@
-"""`kttun completion`: what makes a shell complete our command lines; argcomplete's own code, for both our names."""
+"""`kttun completion`: what makes a shell complete our command lines; the code is argcomplete's."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def run(options: Namespace, _console: Console) -> int:
     """Print the shell's code on standard output."""
-    from argcomplete import shellcode  # noqa: PLC0415 - only here
+    from argcomplete.shell_integration import shellcode  # noqa: PLC0415 - only here
 
     sys.stdout.write(shellcode(["kttun"], shell=options.shell).strip() + "\n")
     return 0

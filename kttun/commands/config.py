@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 from enum import Enum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kttun.errors import UsageError
 from kttun.settings.origin import Origin, Source
+from kttun.settings.settings import locate
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -52,7 +54,8 @@ def _described(value: Any, origins: tuple[Origin, ...]) -> dict[str, Any]:
 
 
 def _print_files(options: Namespace) -> None:
-    files = [(source, path, path.exists()) for source, path in options.settings.files]
+    """Print them also when they are broken, since then they are looked for."""
+    files = [(source, path, path.exists()) for source, path in locate(os.environ, Path.cwd())]
     if options.json:
         rows = [{"source": str(source), "file": str(path), "exists": exists} for source, path, exists in files]
         print(json.dumps({"schema": 1, "files": rows}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from argparse import ArgumentTypeError
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +16,12 @@ if TYPE_CHECKING:
     from kttun.settings.key import Key
 
 PREFIX = "KTTUN_"
-_ALIKE = 0.8
-"""How like a key an unknown variable must be to be taken for a slip of the finger.
+_ALIKE = 0.6
+"""How like a key an unknown variable must be to be taken for a slip of the finger; others are somebody else's."""
+_FOREIGN = re.compile(r"KTTUN_(?:HELPER_FD|GATEWAY|(?:.*_)?SERVICE_(?:HOST|PORT.*)|(?:.*_)?PORT(?:_\d.*)?)")
+"""Our own inner ones, and what Kubernetes sets in each pod beside a Service whose name begins with kttun.
 
-Not all are errors: Kubernetes itself sets KTTUN_SERVICE_HOST and the like in every pod beside a Service of the name
-kttun (kubernetes.io, "Accessing the Service: Environment Variables").
+See kubernetes.io, "Accessing the Service", section "Environment Variables".
 """
 
 
@@ -38,6 +40,8 @@ def read_environment(environ: Mapping[str, str], keys: Sequence[Key]) -> Iterato
 
 
 def _refuse_slip(variable: str, known: Mapping[str, Key]) -> None:
+    if _FOREIGN.fullmatch(variable):
+        return
     bare = {name.removeprefix(PREFIX): name for name in known}
     near = difflib.get_close_matches(variable.removeprefix(PREFIX), bare, n=1, cutoff=_ALIKE)
     if near:

@@ -19,9 +19,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the sources say; `files` are (source, path), those that do not exist included."""
+    """What the sources say."""
 
-    files: tuple[tuple[Source, Path], ...] = ()
     values: Mapping[str, Any] = field(default_factory=dict)
     """By key; for lists all that any source says."""
     origins: Mapping[str, tuple[Origin, ...]] = field(default_factory=dict)
@@ -33,9 +32,8 @@ def read_settings(keys: Sequence[Key], environ: Mapping[str, str], folder: Path 
 
     Raises `EnvironmentFaultError` for a file that cannot be read and `UsageError` for anything wrong in one.
     """
-    files = locate(environ, folder)
-    found = [entry for source, path in files for entry in read_file(path, source, keys)]
-    return _added_up(files, [*found, *read_environment(environ, keys)])
+    found = [entry for source, path in locate(environ, folder) for entry in read_file(path, source, keys)]
+    return _added_up([*found, *read_environment(environ, keys)])
 
 
 def locate(environ: Mapping[str, str], folder: Path | None) -> tuple[tuple[Source, Path], ...]:
@@ -44,11 +42,11 @@ def locate(environ: Mapping[str, str], folder: Path | None) -> tuple[tuple[Sourc
     return ((Source.USER, user_file(environ)), *([(Source.PROJECT, project)] if project else []))
 
 
-def _added_up(files: tuple[tuple[Source, Path], ...], found: Iterable[tuple[Key, Any, Origin]]) -> Settings:
+def _added_up(found: Iterable[tuple[Key, Any, Origin]]) -> Settings:
     values: dict[str, Any] = {}
     origins: dict[str, tuple[Origin, ...]] = {}
     for key, value, origin in found:
         adds = key.kind is Kind.LIST
         values[key.name] = [*values.get(key.name, ()), *value] if adds else value
         origins[key.name] = (*(origins.get(key.name, ()) if adds else ()), origin)
-    return Settings(files, values, origins)
+    return Settings(values, origins)
