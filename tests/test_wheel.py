@@ -1,4 +1,4 @@
-"""The wheel that users install: built here without a network, and run from an environment that has nothing else of us."""
+"""The wheel that users install, built without a network and run from an environment that has nothing else of us."""
 
 import subprocess
 import sys

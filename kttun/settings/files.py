@@ -100,8 +100,9 @@ def _table(path: Path, text: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        found = re.search(r" \(at line (\d+), column \d+\)$", str(error))
-        where, what = (f"{path}:{found[1]}", str(error)[: found.start()]) if found else (str(path), str(error))
+        what, _, place = str(error).partition(" (at ")
+        line = re.match(r"line (\d+)", place)
+        where = f"{path}:{line[1] if line else len(text.splitlines())}"  # else it says "end of document"
         raise UsageError(f"{where}: not TOML: {what}", 'a line is KEY = "VALUE"') from error
 
 

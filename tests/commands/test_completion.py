@@ -15,7 +15,7 @@ from fakes.kube import Kube, denied
 
 BIN = Path(sys.executable).parent
 BASH = """
-eval "$(kttun completion bash)"
+eval "$(kttun completion bash --no-config)"
 COMP_LINE=$1 COMP_POINT=${#1} COMP_TYPE=9
 _python_argcomplete kttun
 printf '%s\\n' "${COMPREPLY[@]}"

@@ -82,7 +82,7 @@ def test_an_unknown_key_names_the_nearest(write, read, text, message, hint):
         ('pod-cidr = "10.0.0.1/8"', "FILE:1: pod-cidr: '10.0.0.1/8' has bits set behind its prefix; 10.0.0.0/8 is"),
         ("quiet = yes", "FILE:1: not TOML: Invalid value"),
         ("quiet = true\nquiet = true", "FILE:2: not TOML: Cannot overwrite a value"),
-        ('context = "', "not TOML: "),
+        ('quiet = true\ncontext = "', "FILE:2: not TOML: "),
     ],
 )
 def test_what_is_wrong_is_told_with_file_and_line(write, read, text, message):
