@@ -11,6 +11,21 @@ from kttun import __version__, cli, errors
 from kttun.protocol.preface import VERSION
 
 
+@pytest.fixture(autouse=True)
+def written(tmp_path, monkeypatch):
+    """A function that writes the user's configuration; nothing else of this machine's counts."""
+    for variable in [name for name in os.environ if name.startswith(("KTTUN_", "SUDO_"))]:
+        monkeypatch.delenv(variable)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+
+    def write(text):
+        (tmp_path / "kttun").mkdir()
+        (tmp_path / "kttun/config.toml").write_text(text)
+
+    return write
+
+
 @pytest.fixture
 def command(monkeypatch):
     """A function that lets every command do something else."""
@@ -117,21 +132,6 @@ def test_each_process_loads_only_what_it_needs(modules, unwanted):
     code = f"import {modules}, sys; print([m for m in {unwanted} if m in sys.modules])"
     done = python("-c", code)
     assert (done.stdout, done.stderr) == ("[]\n", "")
-
-
-@pytest.fixture
-def written(tmp_path, monkeypatch):
-    """A function that writes the user's configuration; nothing else of this machine's counts."""
-    for variable in [name for name in os.environ if name.startswith(("KTTUN_", "SUDO_"))]:
-        monkeypatch.delenv(variable)
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    monkeypatch.chdir(tmp_path)
-
-    def write(text):
-        (tmp_path / "kttun").mkdir()
-        (tmp_path / "kttun/config.toml").write_text(text)
-
-    return write
 
 
 def test_the_users_configuration_is_read(command, written):
