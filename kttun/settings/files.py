@@ -28,6 +28,8 @@ PROJECT_NAME = ".kttun.toml"
 LONGEST = 1 << 20
 """Bytes of a file; more is no configuration, but a mistake or an attack."""
 
+_WITHOUT = ("--no-config does without configuration",)
+
 _PRIVATE = tuple(map(ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")))
 """RFC 1918, RFC 6598 and RFC 4193: what a cluster's own networks are made of.
 
@@ -73,15 +75,12 @@ def _text(path: Path, source: Source) -> str | None:
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:  # noqa: PTH123 - by number
             _check(path, source, os.fstat(file.fileno()))
             return file.read(LONGEST + 1).decode()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise EnvironmentFaultError(f"{path} cannot be read: {error.strerror}", *_WITHOUT) from error
     except UnicodeDecodeError as error:
         raise UsageError(f"{path} is not UTF-8, which TOML is", *_WITHOUT) from error
-
-
-_WITHOUT = ("--no-config does without configuration",)
 
 
 def _check(path: Path, source: Source, found: os.stat_result) -> None:
@@ -146,4 +145,5 @@ def _check_private(key: Key, meant: object, origin: Origin) -> None:
 
 def _unknown(name: str, origin: Origin, known: Sequence[str]) -> UsageError:
     near = difflib.get_close_matches(name, known, n=1, cutoff=0)
-    return UsageError(f"{origin}: unknown key {name}", f"did you mean {near[0]}?", "kttun config show lists the keys")
+    shown = name if name.isprintable() else ascii(name)  # quoted keys may hold what moves a terminal's cursor
+    return UsageError(f"{origin}: unknown key {shown}", f"did you mean {near[0]}?", "kttun config show lists the keys")

@@ -53,20 +53,26 @@ class Key:
             case Kind.SWITCH, bool():
                 return value
             case Kind.LIST, list() if all(isinstance(each, str) for each in value):
-                return [part for each in value for part in self.read(each)]
+                return [part for each in value for part in self._read(each)]
             case Kind.NUMBER, int() | float() if not isinstance(value, bool):
-                return self.read(str(value))
+                return self._read(str(value))
             case ((Kind.TEXT | Kind.NUMBER | Kind.LIST), str()):
-                return self.read(value)
+                return self._read(value)
         raise TypeError(f"{self.name} takes {self.kind.value}, not {_toml_type(value)}")
 
     def from_text(self, text: str) -> Any:
         """Give what the text of an environment variable means; raises `ArgumentTypeError`."""
         if self.kind is not Kind.SWITCH:
-            return self.read(text)
+            return self._read(text)
         if text.lower() not in _TRUE | _FALSE:
             raise ArgumentTypeError(f"'{text}' is neither true nor false")
         return text.lower() in _TRUE
+
+    def _read(self, text: str) -> Any:
+        """Read a text, but none that would play tricks on the terminal that later shows it."""
+        if not text.isprintable():
+            raise ArgumentTypeError("a value may hold no control characters")
+        return self.read(text)
 
 
 def _toml_type(value: object) -> str:

@@ -89,6 +89,17 @@ def test_what_is_wrong_is_told_with_file_and_line(write, read, text, message):
     assert message in refusal(read, write("f", text))
 
 
+def test_nothing_that_is_written_moves_the_terminals_cursor(write, read):
+    assert refusal(read, write("f", r'"a\u001b[2J" = 1')) == r"FILE: unknown key 'a\x1b[2J'"
+    assert "control characters" in refusal(read, write("f", r'context = "a\u009b2J"'), Source.PROJECT)
+    assert "control characters" in refusal(read, write("f", 'dns = "off\\n"'), Source.PROJECT)
+
+
+def test_a_file_where_a_folder_is_expected_is_no_configuration(write, read, tmp_path):
+    write("config", "")
+    assert read(tmp_path / "config/kttun/config.toml") == {}
+
+
 def test_a_file_that_is_not_utf8_is_refused(tmp_path, read):
     (tmp_path / "f").write_bytes(b'context = "\xff"')
     assert refusal(read, tmp_path / "f") == "FILE is not UTF-8, which TOML is"
