@@ -12,7 +12,7 @@ import sys
 import traceback
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kttun.arguments import config_keys, make_parser, parse
 from kttun.commands.console import Console
@@ -61,12 +61,24 @@ def main_of_kubectl() -> int:
     return main(prog="kubectl tun")
 
 
-def _complete(prog: str) -> int:
-    from kttun.commands.completing import complete  # noqa: PLC0415 - only when a shell asks
+def complete_for_kubectl() -> int:
+    """Complete as a plugin of kubectl, which finds `kubectl_complete-tun` in PATH for `kubectl tun`."""
+    from kttun.commands import completing  # noqa: PLC0415 - only when a shell asks
 
-    read = _reader(os.environ)
-    complete(make_parser(prog), lambda: read(config_keys()).values if read else {})
+    completing.complete_for_kubectl(make_parser("kubectl tun"), _written, sys.argv[1:])
     return 0
+
+
+def _complete(prog: str) -> int:
+    from kttun.commands import completing  # noqa: PLC0415 - only when a shell asks
+
+    completing.complete(make_parser(prog), _written)
+    return 0
+
+
+def _written() -> Mapping[str, Any]:
+    read = _reader(os.environ)
+    return read(config_keys()).values if read else {}
 
 
 def _reader(environ: Mapping[str, str]) -> Callable[[Sequence[Key]], Settings] | None:

@@ -175,3 +175,19 @@ def test_behind_the_dashes_another_commands_words_are_left_alone(home, kube, she
     kube.script["GET", "/api/v1/namespaces"] = listing("here")
     assert shell("kttun up here -- h") == set()
     assert kube.calls == []
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [(["do"], ["down"]), (["up", "--dns", "re"], ["resolved", "resolvconf"]), (["up", "-n", "team"], ["team-shop"])],
+)
+def test_kubectl_asks_its_plugin_and_gets_lines_and_a_directive(home, words, names):
+    code = "from kttun.cli import complete_for_kubectl; complete_for_kubectl()"
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [*names, ":4"]
+
+
+def test_kubectl_gets_nothing_behind_the_dashes(home):
+    code = "from kttun.cli import complete_for_kubectl; complete_for_kubectl()"
+    done = subprocess.run([sys.executable, "-c", code, "up", "--", "l"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")

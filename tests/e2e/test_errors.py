@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from .lab import RUN, add_user, kubectl, printed_roles, wait_until_gone
+from .lab import KTTUN, RUN, add_user, kubectl, printed_roles, wait_until_gone
 from .laptop import Laptop, snapshot
 
 pytestmark = pytest.mark.cluster
@@ -217,5 +217,5 @@ def test_a_user_without_root(dev):
     assert done.returncode == ENVIRONMENT
     assert done.stderr.splitlines()[:2] == [
         "kttun: root is needed to make a network device and routes",
-        "hint: sudo kttun up feature-1",
+        f"hint: sudo {KTTUN} up feature-1",
     ]
