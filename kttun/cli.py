@@ -63,22 +63,23 @@ def main_of_kubectl() -> int:
 
 def complete_for_kubectl() -> int:
     """Complete as a plugin of kubectl, which finds `kubectl_complete-tun` in PATH for `kubectl tun`."""
-    from kttun.commands import completing  # noqa: PLC0415 - only when a shell asks
-
-    completing.complete_for_kubectl(make_parser("kubectl tun"), _written, sys.argv[1:])
-    return 0
+    return _complete("kubectl tun", sys.argv[1:])
 
 
-def _complete(prog: str) -> int:
-    from kttun.commands import completing  # noqa: PLC0415 - only when a shell asks
-
-    completing.complete(make_parser(prog), _written)
-    return 0
-
-
-def _written() -> Mapping[str, Any]:
+def _complete(prog: str, words: Sequence[str] | None = None) -> int:
     read = _reader(os.environ)
-    return read(config_keys()).values if read else {}
+    if read is None:
+        return 1  # names are asked for with the user's kubeconfig, which root leaves alone
+    from kttun.commands import completing  # noqa: PLC0415 - only when a shell asks
+
+    def written() -> Mapping[str, Any]:
+        return read(config_keys()).values
+
+    if words is None:
+        completing.complete(make_parser(prog), written)
+    else:
+        completing.complete_for_kubectl(make_parser(prog), written, words)
+    return 0
 
 
 def _reader(environ: Mapping[str, str]) -> Callable[[Sequence[Key]], Settings] | None:

@@ -153,6 +153,14 @@ def test_root_behind_sudo_reads_no_configuration(command, written, monkeypatch):
     assert seen == [None]
 
 
+def test_root_behind_sudo_completes_nothing(monkeypatch, capsys):
+    monkeypatch.setattr(cli.os, "geteuid", lambda: 0)
+    monkeypatch.setenv("SUDO_UID", "1000")
+    monkeypatch.setenv("_ARGCOMPLETE", "1")
+    assert cli.main(["up"]) == 1
+    assert capsys.readouterr() == ("", "")
+
+
 def test_a_broken_configuration_is_wrong_usage_for_up_and_a_warning_for_down(command, written, capsys):
     written("\nimgae = 1")
     command(lambda _options, _console: 0)
