@@ -55,7 +55,7 @@ def _manual() -> str:
     page = Manpage(parser, {"project_name": "kttun", "version": __version__, "manual_title": "User Commands"})
     page.description = about
     page.add_section("exit status", ">", exits.removeprefix("exit codes: ") + ".")
-    variables = ", ".join(key.variable for key in config_keys())
+    variables = ", ".join(rf"\%{key.variable}" for key in config_keys())  # not to be hyphenated
     page.add_section("environment", ">", f"One variable for each key of the configuration: {variables}.")
     page.add_section("files", ">", _FILES.format(project=PROJECT_NAME.replace(".", r"\&.")))
     return str(page)
