@@ -6,8 +6,6 @@ kt-connect's spellings (`--excludeIps`, `--includeIps`) are accepted, so that it
 from __future__ import annotations
 
 import argparse
-import re
-from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -22,24 +20,23 @@ from kttun.config import (
     RoutesMode,
     UpConfig,
 )
-from kttun.errors import UsageError
+from kttun.errors import KttunError, UsageError
+from kttun.notation import device_name, label, networks, seconds, session_name
+from kttun.settings.derive import keys_of
+from kttun.settings.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from enum import StrEnum
 
-    Network = IPv4Network | IPv6Network
+    from kttun.settings.key import Key
 
 DEFAULT_IMAGE = f"kttun-gateway:{__version__}"
 
-_MAPPED = IPv6Network("::ffff:0:0/96")
-"""IPv4-mapped addresses (RFC 4291 section 2.5.5.2): programs write them, the kernel sends IPv4."""
+SHELLS = ("bash", "zsh", "fish")
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)?")
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_LONGEST_S = 366 * 86400.0
-"""A longer duration is a slip of the finger, and clocks of the system overflow at some length."""
-_SESSION = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_OUTPUT = frozenset({"debug", "quiet", "color"})
+"""Keys that shape what is printed, and so are taken by every command."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -49,23 +46,64 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(message, f"{self.prog} --help")
 
 
-def parse(words: Sequence[str]) -> argparse.Namespace:
-    """Parse one command line without the program's name.
+def parse(
+    words: Sequence[str], prog: str = "kttun", read: Callable[[Sequence[Key]], Settings] | None = None
+) -> argparse.Namespace:
+    """Parse one command line without the program's name `prog`.
 
-    Everything after the first ``--`` is left alone as `command`. Raises `UsageError`; leaves by `SystemExit(0)` after
-    ``--help`` and ``--version``, as argparse does.
+    `read` gives the configuration, which weighs less than the words; without it there is none. Everything after the
+    first ``--`` is left alone as `command`. Raises `UsageError` and what `read` raises; leaves by `SystemExit(0)` after
+    ``--help`` and ``--version``, as argparse does. A broken configuration keeps nobody from a command that does without
+    it, such as `down`: there it is only left as `fault`.
     """
     ours, command = _split(words)
-    options = _parser().parse_args(ours)
+    parser = make_parser(prog)
+    options = parser.parse_args(ours)
     if command and options.verb != "up":
         raise UsageError(f"kttun {options.verb} takes no command after --", f"kttun {options.verb} --help")
-    options.words = list(words)
-    options.command = command
+    keys = config_keys()
+    settings, fault = _settings(options, read, keys)
+    _weigh(options, settings, keys)
+    options = parser.parse_args(ours)
+    options.words, options.command = list(words), command
+    options.keys, options.settings, options.fault = keys, settings, fault
     if options.verb == "up":
         options.config = _up_config(options)
     elif options.verb == "routes":
         options.choice = _route_choice(options)
     return options
+
+
+def _settings(
+    options: argparse.Namespace, read: Callable[[Sequence[Key]], Settings] | None, keys: Sequence[Key]
+) -> tuple[Settings, KttunError | None]:
+    if read is None or options.no_config:
+        return Settings(), None
+    try:
+        return read(keys), None
+    except KttunError as error:
+        if options.configured and getattr(options, "what", "") != "path":
+            raise
+        return Settings(), error
+
+
+def _weigh(options: argparse.Namespace, settings: Settings, keys: Sequence[Key]) -> None:
+    """Make the settings the defaults of the command that was named, so that words weigh more.
+
+    Commands that look for what is running, or compute from their options alone, take only what shapes their output: a
+    project's `namespace` begins sessions, and hides none from `status`.
+    """
+    taken = {key.name: key.dest for key in keys if options.configured or key.name in _OUTPUT}
+    if getattr(options, "ns", None):
+        taken.pop("namespace", None)
+    chosen = {taken[name]: value for name, value in settings.values.items() if name in taken}
+    options.parser.set_defaults(**chosen)
+
+
+def config_keys() -> list[Key]:
+    """Give the keys of the configuration: the long options that `up` shares with `config show`."""
+    parents = [_common(), _cluster(), _routes(), _session()]
+    return keys_of(_Parser(parents=parents, add_help=False))
 
 
 def _split(words: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
@@ -77,9 +115,10 @@ def _split(words: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
     return list(words[:at]), tuple(words[at + 1 :])
 
 
-def _parser() -> _Parser:
+def make_parser(prog: str = "kttun") -> argparse.ArgumentParser:
+    """Make the whole parser; `prog` is what its usage lines call the program."""
     parser = _Parser(
-        prog="kttun",
+        prog=prog,
         description="The network of a Kubernetes namespace on your own machine.",
         epilog="exit codes: 0 done, 1 cluster, rights or network said no, 2 wrong usage, 3 no such session, "
         "4 refused to protect you, 5 tunnel lost, 70 a bug in kttun, 130/143 ended by Ctrl-C/SIGTERM",
@@ -87,8 +126,8 @@ def _parser() -> _Parser:
     )
     parser.add_argument("--version", action="version", version=f"kttun {__version__}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="COMMAND", parser_class=_Parser)
-    common, cluster, routes = _common(), _cluster(), _routes()
-    _add_up(verbs, [common, cluster, routes])
+    common, cluster, routes, session = _common(), _cluster(), _routes(), _session()
+    _add_up(verbs, [common, cluster, routes, session])
     down = _verb(verbs, "down", [common, cluster], "end a session, and remove what a dead one left on this machine")
     down.add_argument("--all", action="store_true", help="end every session of this machine")
     status = _verb(verbs, "status", [common, cluster], "show sessions and how they are")
@@ -97,13 +136,18 @@ def _parser() -> _Parser:
     _add_rbac(verbs, [common, cluster])
     version = _verb(verbs, "version", [common, cluster], "print the version")
     version.add_argument("--json", action="store_true", help="print one JSON object")
+    _add_config(verbs, [common, cluster, routes, session])
+    completion = _verb(verbs, "completion", [common], "print what makes a shell complete kttun's command lines")
+    completion.add_argument("shell", choices=SHELLS, help="what to print it for")
     return parser
 
 
-def _verb(verbs: Any, name: str, parents: list[_Parser], help_: str) -> _Parser:
+def _verb(verbs: Any, name: str, parents: list[_Parser], help_: str, *, configured: bool = False) -> _Parser:
+    """Add a command; `configured` ones act on the whole configuration, others take only what shapes their output."""
     made: _Parser = verbs.add_parser(
         name, parents=parents, help=help_, description=help_[0].upper() + help_[1:] + ".", allow_abbrev=False
     )
+    made.set_defaults(parser=made, configured=configured)
     return made
 
 
@@ -111,11 +155,12 @@ def _common() -> _Parser:
     options = _Parser(add_help=False)
     group = options.add_argument_group("everywhere")
     group.add_argument(
-        "-s", "--session", type=_session, metavar="NAME", help="name of the session (else the namespace)"
+        "-s", "--session", type=session_name, metavar="NAME", help="name of the session (else the namespace)"
     )
     group.add_argument("--debug", action="store_true", help="show each act, with seconds since the start")
     group.add_argument("--quiet", action="store_true", help="only warnings and errors")
     group.add_argument("--color", choices=("auto", "always", "never"), default="auto", help="NO_COLOR is respected")
+    group.add_argument("--no-config", action="store_true", help="read no configuration file and no KTTUN_ variable")
     return options
 
 
@@ -137,28 +182,44 @@ def _routes() -> _Parser:
         (("--service-cidr",), "the cluster's Service range, instead of discovering it"),
         (("--pod-cidr",), "the cluster's pod ranges, instead of discovering them"),
     ):
-        group.add_argument(*names, type=_networks, action="extend", default=[], metavar="CIDR", help=text)
+        group.add_argument(*names, type=networks, action="extend", default=[], metavar="CIDR", help=text)
     return options
 
 
 def _add_up(verbs: Any, parents: list[_Parser]) -> None:
-    up = _verb(verbs, "up", parents, "connect this machine to a namespace, until Ctrl-C or until CMD ends")
-    up.usage = "kttun up [NS] [options] [-- CMD...]"
+    help_ = "connect this machine to a namespace, until Ctrl-C or until CMD ends"
+    up = _verb(verbs, "up", parents, help_, configured=True)
+    up.usage = f"{up.prog} [NS] [options] [-- CMD...]"
     up.add_argument("ns", nargs="?", metavar="NS", help="the namespace; the same as --namespace")
-    _add_choice(up, "--routes", RoutesMode, "whole networks or single addresses")
-    _add_choice(up, "--dns", DnsMode, "how names are resolved")
-    _add_choice(up, "--carrier", CarrierKind, "how the tunnel crosses the API server")
-    up.add_argument("--tun-name", type=_tun_name, metavar="NAME", help="else the first free kttunN")
     up.add_argument("--dry-run", action="store_true", help="print the plan and change nothing")
-    gateway = up.add_argument_group("gateway")
+
+
+def _session() -> _Parser:
+    """Make the options that shape a session: with those above, the keys of the configuration."""
+    options = _Parser(add_help=False)
+    session = options.add_argument_group("session")
+    _add_choice(session, "--routes", RoutesMode, "whole networks or single addresses")
+    _add_choice(session, "--dns", DnsMode, "how names are resolved")
+    _add_choice(session, "--carrier", CarrierKind, "how the tunnel crosses the API server")
+    session.add_argument("--tun-name", type=device_name, metavar="NAME", help="else the first free kttunN")
+    gateway = options.add_argument_group("gateway")
     gateway.add_argument("--image", default=DEFAULT_IMAGE, metavar="REF", help="default: %(default)s")
-    gateway.add_argument("--image-pull-secret", metavar="NAME")
-    gateway.add_argument("--service-account", metavar="NAME")
-    gateway.add_argument("--node-selector", type=_label, action="append", default=[], metavar="K=V")
+    gateway.add_argument("--image-pull-secret", metavar="NAME", help="the namespace's secret for its registry")
+    gateway.add_argument("--service-account", metavar="NAME", help="the pod's service account; it gets no token")
+    gateway.add_argument(
+        "--node-selector", type=label, action="append", default=[], metavar="K=V", help="only on nodes with this label"
+    )
     _add_choice(gateway, "--engine", Engine, "how the gateway emits packets", without=(Engine.USERSPACE,))
-    gateway.add_argument("--gateway-timeout", type=_seconds, default=60.0, metavar="S", help="default: 60s")
-    gateway.add_argument("--linger", type=_seconds, default=60.0, metavar="DURATION", help="default: 60s")
-    gateway.add_argument("--max-age", type=_seconds, default=86400.0, metavar="DURATION", help="default: 24h")
+    gateway.add_argument(
+        "--gateway-timeout", type=seconds, default=60.0, metavar="S", help="longest wait for its start; default: 60s"
+    )
+    gateway.add_argument(
+        "--linger", type=seconds, default=60.0, metavar="DURATION", help="its wait for a silent laptop; default: 60s"
+    )
+    gateway.add_argument(
+        "--max-age", type=seconds, default=86400.0, metavar="DURATION", help="its longest life; default: 24h"
+    )
+    return options
 
 
 def _add_routes(verbs: Any, parents: list[_Parser]) -> None:
@@ -167,16 +228,25 @@ def _add_routes(verbs: Any, parents: list[_Parser]) -> None:
     routes.add_argument("--plan", action="store_true", help="compute from these options alone: no cluster, no root")
     routes.add_argument("--server", metavar="URL", help="with --plan: the API server")
     routes.add_argument(
-        "--connected", type=_networks, action="extend", default=[], metavar="CIDR", help="with --plan: own subnets"
+        "--connected", type=networks, action="extend", default=[], metavar="CIDR", help="with --plan: own subnets"
     )
 
 
 def _add_rbac(verbs: Any, parents: list[_Parser]) -> None:
-    rbac = _verb(verbs, "rbac", parents, "print the least Role and RoleBinding that kttun needs, as YAML")
+    rbac = _verb(
+        verbs, "rbac", parents, "print the least Role and RoleBinding that kttun needs, as YAML", configured=True
+    )
     who = rbac.add_mutually_exclusive_group()
     who.add_argument("--user", metavar="U", help="bind this user")
     who.add_argument("--group", metavar="G", help="bind this group")
     rbac.add_argument("--features", metavar="LIST", default="connect", help="comma separated; default: %(default)s")
+
+
+def _add_config(verbs: Any, parents: list[_Parser]) -> None:
+    config = _verb(verbs, "config", parents, "show the configuration, and where each value comes from", configured=True)
+    config.usage = f"{config.prog} {{show,path}} [options]"
+    config.add_argument("what", choices=("show", "path"), help="show: all values; path: the files")
+    config.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def _up_config(options: argparse.Namespace) -> UpConfig:
@@ -225,56 +295,3 @@ def _add_choice(group: Any, option: str, kind: type[StrEnum], help_: str, withou
 
     metavar = f"{{{','.join(values)}}}"
     group.add_argument(option, type=chosen, default=values[0], metavar=metavar, help=help_)
-
-
-def _networks(text: str) -> list[Network]:
-    try:
-        return [_network(part.strip()) for part in text.split(",") if part.strip()]
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _network(text: str) -> Network:
-    try:
-        meant = ip_network(text, strict=False)
-    except ValueError:
-        meant = None
-    if meant is None or "%" in text:  # ipaddress takes a zone (fe80::%eth0/64), which no route has
-        raise ValueError(f"'{text}' is not a CIDR such as 10.96.0.0/12")
-    if isinstance(meant, IPv6Network) and meant.subnet_of(_MAPPED):
-        plain = IPv4Network((int(meant.network_address) & 0xFFFF_FFFF, meant.prefixlen - _MAPPED.prefixlen))
-        raise ValueError(f"'{text}' is IPv4 written as IPv6, which no packet has; {plain} is probably meant")
-    try:
-        return ip_network(text)
-    except ValueError:
-        raise ValueError(f"'{text}' has bits set behind its prefix; {meant} is probably meant") from None
-
-
-def _seconds(text: str) -> float:
-    match = _DURATION.fullmatch(text)
-    if not match or not float(match[1]):
-        raise argparse.ArgumentTypeError(f"'{text}' is not a duration such as 90s, 10m or 24h")
-    seconds = float(match[1]) * _SECONDS[match[2] or "s"]
-    if seconds > _LONGEST_S:
-        raise argparse.ArgumentTypeError(f"'{text}' is longer than a year")
-    return seconds
-
-
-def _label(text: str) -> tuple[str, str]:
-    key, separator, value = text.partition("=")
-    if not key or not separator:
-        raise argparse.ArgumentTypeError(f"'{text}' is not KEY=VALUE")
-    return key, value
-
-
-def _session(text: str) -> str:
-    if not _SESSION.fullmatch(text):
-        raise argparse.ArgumentTypeError(f"'{text}' is not a name of lower-case letters, digits and dashes")
-    return text
-
-
-def _tun_name(text: str) -> str:
-    # Kernel rule: shorter than IFNAMSIZ (16), no slash, no white space (net/core/dev.c, dev_valid_name).
-    if not re.fullmatch(r"[A-Za-z0-9_.-]{1,15}", text) or text in {".", ".."}:
-        raise argparse.ArgumentTypeError(f"'{text}' is not an interface name of at most 15 characters")
-    return text

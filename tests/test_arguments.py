@@ -20,6 +20,8 @@ from kttun.config import (
     UpConfig,
 )
 from kttun.errors import UsageError
+from kttun.settings.origin import Origin, Source
+from kttun.settings.settings import Settings
 
 VERBS = ("up", "down", "status", "routes", "rbac", "version")
 
@@ -228,6 +230,73 @@ def test_routes_takes_what_a_plan_is_made_of():
     assert (options.plan, options.server, options.json) == (True, "u", False)
     assert tuple(options.connected) == networks("10.0.0.0/24", "fd00::/64")
     assert options.choice == RouteChoice(exclude=networks("10.0.0.9/32"))
+
+
+def configured(line, **values):
+    """Parse with a configuration that holds `values`, each from a variable."""
+    origins = {name: (Origin(Source.ENVIRONMENT, variable="V"),) for name in values}
+    dashed = {name.replace("_", "-"): value for name, value in values.items()}
+    return parse(line.split(), read=lambda _keys: Settings(dashed, origins))
+
+
+def test_settings_weigh_less_than_words():
+    config = configured("up --dns off", dns=DnsMode.RESOLVED, linger=5.0, context="lab").config
+    assert (config.dns, config.gateway.linger_s, config.cluster.context) == (DnsMode.OFF, 5.0, "lab")
+
+
+def test_lists_of_settings_and_words_add_up():
+    config = configured("up --exclude 10.2.0.0/16", exclude=list(networks("10.1.0.0/16"))).config
+    assert config.routes.exclude == networks("10.1.0.0/16", "10.2.0.0/16")
+    selectors = configured("up --node-selector a=b", node_selector=[("c", "d")]).config.gateway.node_selector
+    assert selectors == (("c", "d"), ("a", "b"))
+
+
+def test_a_namespace_in_the_settings_is_no_second_namespace():
+    assert configured("up other", namespace="shop").config.cluster.namespace == "other"
+    assert configured("up -n other", namespace="shop").config.cluster.namespace == "other"
+    assert configured("up", namespace="shop").config.cluster.namespace == "shop"
+    assert configured("rbac", namespace="shop").namespace == "shop"
+
+
+@pytest.mark.parametrize("verb", ["status", "down", "routes"])
+def test_settings_hide_no_running_session(verb):
+    options = configured(verb, namespace="shop", session="mine", quiet=True, color="never")
+    assert (options.namespace, options.session) == (None, None)
+    assert (options.quiet, options.color) == (True, "never")
+
+
+def test_a_plan_is_computed_from_its_options_alone():
+    assert configured("routes --plan", include=list(networks("10.1.0.0/16"))).choice == RouteChoice()
+
+
+def broken(_keys):
+    raise UsageError("FILE:1: unknown key", "did you mean")
+
+
+def test_a_broken_configuration_stops_only_those_that_act_on_it():
+    for line in ("up", "rbac", "config show"):
+        with pytest.raises(UsageError, match="FILE:1"):
+            parse(line.split(), read=broken)
+    for line in ("down", "status", "routes", "version", "config path"):
+        assert parse(line.split(), read=broken).fault.message == "FILE:1: unknown key"
+
+
+def test_without_config_nothing_is_read():
+    assert parse(["up", "--no-config"], read=broken).config == parse(["up"]).config
+
+
+def test_wrong_words_are_told_before_any_file_is_read():
+    with pytest.raises(UsageError, match="--fly"):
+        parse(["up", "--fly"], read=broken)
+
+
+def test_kubectls_plugin_is_called_as_kubectl_calls_it(capsys):
+    with pytest.raises(SystemExit):
+        parse(["up", "--help"], "kubectl tun")
+    assert capsys.readouterr().out.startswith("usage: kubectl tun up [NS] [options] [-- CMD...]\n")
+    with pytest.raises(UsageError) as caught:
+        parse(["down", "--fly"], "kubectl tun")
+    assert caught.value.hints == ("kubectl tun --help",)
 
 
 @given(st.lists(st.text(max_size=20), max_size=6))

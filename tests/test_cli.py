@@ -11,6 +11,21 @@ from kttun import __version__, cli, errors
 from kttun.protocol.preface import VERSION
 
 
+@pytest.fixture(autouse=True)
+def written(tmp_path, monkeypatch):
+    """A function that writes the user's configuration; nothing else of this machine's counts."""
+    for variable in [name for name in os.environ if name.startswith(("KTTUN_", "SUDO_"))]:
+        monkeypatch.delenv(variable)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+
+    def write(text):
+        (tmp_path / "kttun").mkdir()
+        (tmp_path / "kttun/config.toml").write_text(text)
+
+    return write
+
+
 @pytest.fixture
 def command(monkeypatch):
     """A function that lets every command do something else."""
@@ -117,3 +132,75 @@ def test_each_process_loads_only_what_it_needs(modules, unwanted):
     code = f"import {modules}, sys; print([m for m in {unwanted} if m in sys.modules])"
     done = python("-c", code)
     assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
+def test_the_users_configuration_is_read(command, written):
+    written('session = "mine"\nquiet = true')
+    seen = []
+    command(lambda options, console: seen.append((options.session, console.quiet)) or 0)
+    assert cli.main(["up"]) == 0
+    assert seen == [("mine", True)]
+
+
+def test_root_behind_sudo_reads_no_configuration(command, written, monkeypatch):
+    written("this is not TOML")
+    monkeypatch.setattr(cli.os, "geteuid", lambda: 0)
+    monkeypatch.setenv("SUDO_UID", "1000")
+    monkeypatch.setenv("KTTUN_SESSION", "mine")
+    seen = []
+    command(lambda options, _console: seen.append(options.session) or 0)
+    assert cli.main(["up"]) == 0
+    assert seen == [None]
+
+
+def test_root_behind_sudo_completes_nothing(monkeypatch, capsys):
+    monkeypatch.setattr(cli.os, "geteuid", lambda: 0)
+    monkeypatch.setenv("SUDO_UID", "1000")
+    monkeypatch.setenv("_ARGCOMPLETE", "1")
+    assert cli.main(["up"]) == 1
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_broken_configuration_is_wrong_usage_for_up_and_a_warning_for_down(command, written, capsys):
+    written("\nimgae = 1")
+    command(lambda _options, _console: 0)
+    assert cli.main(["up"]) == 2
+    assert "config.toml:2: unknown key imgae\nhint: did you mean image?\n" in capsys.readouterr().err
+    assert cli.main(["down"]) == 0
+    said = capsys.readouterr().err
+    assert said.startswith("kttun: warning: ")
+    assert "config.toml:2: unknown key imgae; the configuration is left out\nhint: did you mean image?\n" in said
+
+
+def test_a_working_directory_that_is_gone_has_no_project_file(command, written, tmp_path, monkeypatch):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    command(lambda _options, _console: 7)
+    assert cli.main(["up"]) == 7
+
+
+HEAVY = (
+    "kubernetes",
+    "cryptography",
+    "pyroute2",
+    "pytun",
+    "dns",
+    "websockets",
+    "urllib3",
+    "yaml",
+    "ssl",
+    "argcomplete",
+)
+LISTING = "import sys; from kttun.cli import main; main({words}); print(*sys.modules, file=sys.stderr)"
+
+
+@pytest.mark.parametrize("words", [["status"], ["status", "--json"], ["version"], ["config", "path"], ["down", "-h"]])
+def test_quick_commands_load_nothing_heavy(words, written):
+    code = LISTING.format(words=words)
+    if "-h" in words:
+        code = f"import atexit, sys; atexit.register(lambda: print(*sys.modules, file=sys.stderr))\n{code}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    loaded = set(done.stderr.split())
+    assert "kttun.arguments" in loaded
+    assert loaded.isdisjoint(HEAVY)

@@ -82,6 +82,13 @@ def choose(choice: ClusterChoice, environ: Mapping[str, str]) -> Kubeconfig:
     )
 
 
+def contexts(choice: ClusterChoice, environ: Mapping[str, str]) -> dict[str, str | None]:
+    """Give the contexts that may be chosen, each with its namespace. Raises `EnvironmentFaultError`."""
+    _, sections = _merge([(path, _load(path)) for path in _paths(choice, environ)])
+    namespaces = {name: entry.body.get("namespace") for name, entry in sections["contexts"].items()}
+    return {name: str(namespace) if namespace else None for name, namespace in namespaces.items()}
+
+
 def _paths(choice: ClusterChoice, environ: Mapping[str, str]) -> list[Path]:
     if choice.kubeconfig is not None:
         return [choice.kubeconfig]

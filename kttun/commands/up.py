@@ -1,13 +1,13 @@
-"""`kttun up`: as root it stays as the helper and starts itself again as the worker, which does everything else."""
+"""`kttun up`: as root it stays as the helper and starts itself again as the worker, which does everything else.
+
+The words go on as they were typed, so the worker, and not root, reads the configuration files.
+"""
 
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 from typing import TYPE_CHECKING
-
-from kttun.errors import EnvironmentFaultError
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -28,13 +28,11 @@ def run(options: Namespace, console: Console) -> int:
         # -P: the working directory, which anybody may have filled, is not searched for modules.
         argv = [sys.executable, "-P", "-m", "kttun", *options.words]
         return run_with_worker(argv, find_invoker(os.environ))
-    if options.config.dry_run:
-        return _plan(options, console)
-    raise EnvironmentFaultError(
-        "root is needed to make a network device and routes",
-        f"sudo kttun {shlex.join(options.words)}",
-        "--dry-run prints the plan without it",
-    )
+    if not options.config.dry_run:
+        from kttun.commands.elevate import become_root  # noqa: PLC0415
+
+        become_root(options.words, console)
+    return _plan(options, console)
 
 
 def _work(options: Namespace, console: Console) -> int:
