@@ -1,7 +1,11 @@
-"""Signals as one exception in the main thread, raised once; while things are undone, further ones do nothing.
+"""Signals as one exception in the main thread; while things are undone, further ones do nothing.
 
 Ctrl-C reaches the worker from the terminal and once more through the helper, and an impatient user presses it again:
-none of that may break the undo half-way.
+none of that may break the undo half-way. So only the first signal is raised.
+
+But it may be raised where Python drops it: in a destructor, or in a call-back of C code ("Exception ignored in"). Seen
+while a library read an answer of the API server: the session went on as if nobody had asked. So a timer raises it
+again until the block is left.
 
 The handlers stay for good, they only stop to raise. SIG_IGN would not do: programs that the undo starts would inherit
 it (execve(2)), and Python complains of a signal that came before it and whose handler is gone ("ignored due to race
@@ -19,6 +23,8 @@ if TYPE_CHECKING:
     from types import FrameType
 
 _WATCHED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+AGAIN_S = 1.0
+"""Until an exception that has not arrived is raised again: longer than any clean-up inside the block takes."""
 
 
 class Interrupted(BaseException):
@@ -34,16 +40,24 @@ class Interrupted(BaseException):
         return 128 + self.number
 
 
-class _Once:
-    """A handler for all of them, which raises at the first signal only."""
+class _Handler:
+    """One handler for all of them: raises the first signal, and that one again by the timer until it is `over`."""
 
     def __init__(self) -> None:
         self.over = False
+        self._first: int | None = None
 
     def __call__(self, number: int, _frame: FrameType | None) -> None:
-        if not self.over:
-            self.over = True
-            raise Interrupted(number)
+        if self.over or (self._first is not None and number != signal.SIGALRM):
+            return
+        self._first = self._first or number
+        signal.setitimer(signal.ITIMER_REAL, AGAIN_S)
+        raise Interrupted(self._first)
+
+    def end(self) -> None:
+        """Raise no more."""
+        self.over = True
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 @contextmanager
@@ -51,13 +65,14 @@ def interrupts() -> Iterator[None]:
     """Raise `Interrupted` in the main thread at the first SIGINT, SIGTERM or SIGHUP of the block.
 
     From its end on they do nothing, however it ends: what follows is the undo. One that is ignored already stays so:
-    that is what nohup(1) asks for.
+    that is what nohup(1) asks for. Takes the process's real-time timer (setitimer(2)) for itself.
     """
-    handler = _Once()
+    handler = _Handler()
+    signal.signal(signal.SIGALRM, handler)
     for number in _WATCHED:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, handler)
     try:
         yield
     finally:
-        handler.over = True
+        handler.end()

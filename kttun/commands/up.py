@@ -36,13 +36,18 @@ def run(options: Namespace, console: Console) -> int:
 
 
 def _work(options: Namespace, console: Console) -> int:
+    from kttun.commands.interrupts import Interrupted, interrupts  # noqa: PLC0415
     from kttun.host.client import HelperClient  # noqa: PLC0415
     from kttun.host.privileges import give_up  # noqa: PLC0415
 
-    give_up()
-    from kttun.commands.worker import work  # noqa: PLC0415 - nothing of Kubernetes is loaded before root is gone
+    try:
+        with interrupts():  # loading libraries takes a quarter of a second, and Ctrl-C comes twice
+            give_up()
+            from kttun.commands.worker import work  # noqa: PLC0415 - nothing of Kubernetes is loaded before root is gone
 
-    return work(options.config, console, HelperClient.from_environment())
+            return work(options.config, console, HelperClient.from_environment())
+    except Interrupted as interrupted:
+        return interrupted.exit_code
 
 
 def _plan(options: Namespace, console: Console) -> int:

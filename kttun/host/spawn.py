@@ -1,10 +1,10 @@
 """Start the worker as the invoking user, stay behind as the helper, and end when it has ended.
 
-Signals. Both processes stay in the terminal's process group, so Ctrl-C reaches both: the worker ends its session in
-order, and the helper takes no notice, so that neither the first nor a second Ctrl-C can break the undo. SIGTERM and
-SIGHUP, which may reach the helper alone, are handed on to the worker. The handlers are functions, because an ignored
-signal would stay ignored in the worker (execve(2)). A helper that is killed outright closes its socket by dying: the
-worker sees the end of file, and `leftovers` cleans up.
+Signals. Each one is handed on to the worker, which ends its session in order; none ends the helper, so that neither the
+first nor a second Ctrl-C can break the undo. Both processes stay in the terminal's process group, so of a Ctrl-C the
+worker hears twice and heeds the first; what kill(1) sends, and SIGHUP, may come to the helper alone. The handlers are
+functions, because an ignored signal would stay ignored in the worker (execve(2)). A helper that is killed outright
+closes its socket by dying: the worker sees the end of file, and `leftovers` cleans up.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
     from kttun.host.invoker import Invoker
 
-_HANDED_ON = (signal.SIGTERM, signal.SIGHUP)
-_EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 143}
-"""A worker that dies of these before it can handle them was asked to end: that is no failure."""
+_HANDED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
+"""A worker that dies of these, before it handles them or while its interpreter ends, was asked to: no failure."""
 
 
 def run_with_worker(
@@ -88,11 +88,11 @@ class _Relay:
     def take(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002  # signal.signal asks for it
         if self.worker is None:
             self._early.append(number)
-        elif number in _HANDED_ON:
+        else:
             self.worker.send_signal(number)
 
     def deliver(self) -> None:
-        """Hand on what came before the worker; an early Ctrl-C it did not see either."""
+        """Hand on what came before the worker."""
         early, self._early = self._early, []
         for number in early:
             if self.worker is not None:
@@ -103,7 +103,7 @@ class _Relay:
 def _signals_handed_on() -> Iterator[_Relay]:
     relay = _Relay()
     # One that is ignored already stays so: that is what nohup(1) asks for.
-    numbers = [n for n in (signal.SIGINT, *_HANDED_ON) if signal.getsignal(n) is not signal.SIG_IGN]
+    numbers = [n for n in _HANDED_ON if signal.getsignal(n) is not signal.SIG_IGN]
     before = {number: signal.signal(number, relay.take) for number in numbers}
     try:
         yield relay

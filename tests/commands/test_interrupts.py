@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from kttun.commands import interrupts as module
 from kttun.commands.interrupts import Interrupted, interrupts
 
 WATCHED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -14,7 +15,7 @@ WATCHED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @pytest.fixture(autouse=True)
 def handlers():
-    before = {number: signal.signal(number, signal.SIG_DFL) for number in WATCHED}
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in (*WATCHED, signal.SIGALRM)}
     signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     for number, handler in before.items():
@@ -45,6 +46,26 @@ def test_while_things_are_undone_further_signals_do_nothing(first, second):
     assert undone == ["inside", "outside"]
 
 
+class Trap:
+    """What is raised in its destructor, Python drops."""
+
+    def __del__(self):
+        signal.raise_signal(signal.SIGTERM)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # that is the point
+def test_a_signal_that_was_lost_in_a_destructor_is_raised_again(monkeypatch):
+    monkeypatch.setattr(module, "AGAIN_S", 0.01)
+
+    def fall_into_it():
+        Trap()
+        signal.pause()
+
+    with pytest.raises(Interrupted, match="SIGTERM"), interrupts():
+        fall_into_it()
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+
+
 @pytest.mark.parametrize("number", WATCHED)
 def test_after_a_block_that_failed_by_itself_they_do_nothing_as_well(number):
     with pytest.raises(ValueError, match="its own"), interrupts():
@@ -64,6 +85,7 @@ def test_what_is_ignored_already_stays_so_as_nohup_asks(number):
 
 PROGRAM = """
 import signal, subprocess, sys
+from kttun.commands import interrupts as module
 from kttun.commands.interrupts import Interrupted, interrupts
 
 try:

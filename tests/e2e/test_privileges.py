@@ -14,7 +14,8 @@ PROBE = Path(__file__).with_name("regain.py")
 NO_CAPABILITY = "0000000000000000"
 FOREIGN = ("kubernetes", "cryptography", "urllib3", "websockets", "yaml", "dns", "requests", "scapy")
 """What the worker may load and the helper never: whatever speaks to the cluster or reads what comes from there."""
-ROOMS_OF_THE_HELPER = {"host", "routing", "commands"}
+ROOMS_OF_THE_HELPER = {"host", "routing", "commands", "settings"}
+"""`settings` for the names of the options: tests/netns/test_configuration.py shows that root reads no file."""
 
 
 def packages(process):
@@ -27,6 +28,33 @@ def packages(process):
         elif (parts := path.partition("/kttun/")[2].split("/"))[1:]:
             rooms.add(parts[0])
     return rooms, foreign
+
+
+def credentials(process):
+    """The words of setpriv(1) that give a program exactly the power of a process."""
+    status = process.status()
+    uid, gid = status["Uid"].split()[0], status["Gid"].split()[0]
+    words = ["setpriv", "--reuid", uid, "--regid", gid, "--groups", ",".join(status["Groups"].split()) or gid]
+    words += ["--inh-caps=-all", "--ambient-caps=-all"]
+    if status["CapBnd"] == NO_CAPABILITY:
+        words += ["--bounding-set=-all"]
+    if uid == "0":
+        words += ["--securebits=+noroot,+noroot_locked,+no_setuid_fixup,+no_setuid_fixup_locked"]
+    if status["NoNewPrivs"] == "1":
+        words += ["--no-new-privs"]
+    return words
+
+
+def test_a_worker_of_root_keeps_nothing_of_roots_power(admin):
+    """First, since a session of root beside one of `dev` to the same networks is refused."""
+    with admin.connected("feature-1", "--session", "root-worker") as up:
+        status = up.worker.status()
+        for kind in ("CapInh", "CapPrm", "CapEff", "CapAmb", "CapBnd"):
+            assert status[kind] == NO_CAPABILITY, kind
+        assert status["NoNewPrivs"] == "1"
+        refused = admin.output(*credentials(up.worker), PYTHON, PROBE).split()
+    # uid 0 is what it is, so setuid(0) asks for nothing.
+    assert refused == ["setuid:done", "TUNSETIFF:EPERM", "RTM_NEWRULE:EPERM", "chown:EPERM", "capset:EPERM"]
 
 
 def test_the_worker_runs_as_the_user_without_any_capability(connected):
@@ -58,21 +86,6 @@ def test_the_worker_has_loaded_what_the_helper_has_not(connected):
     assert {"kubernetes", "cryptography"} <= foreign
 
 
-def credentials(process):
-    """The words of setpriv(1) that give a program exactly the power of a process."""
-    status = process.status()
-    uid, gid = status["Uid"].split()[0], status["Gid"].split()[0]
-    words = ["setpriv", "--reuid", uid, "--regid", gid, "--groups", ",".join(status["Groups"].split()) or gid]
-    words += ["--inh-caps=-all", "--ambient-caps=-all"]
-    if status["CapBnd"] == NO_CAPABILITY:
-        words += ["--bounding-set=-all"]
-    if uid == "0":
-        words += ["--securebits=+noroot,+noroot_locked,+no_setuid_fixup,+no_setuid_fixup_locked"]
-    if status["NoNewPrivs"] == "1":
-        words += ["--no-new-privs"]
-    return words
-
-
 def test_with_the_workers_credentials_root_cannot_be_regained(admin, connected):
     assert admin.output(*credentials(connected.worker), PYTHON, PROBE).split() == [
         "setuid:EPERM", "TUNSETIFF:EPERM", "RTM_NEWRULE:EPERM", "chown:EPERM", "capset:EPERM",
@@ -84,14 +97,3 @@ def test_the_probe_finds_root_where_there_is_root(admin):
     assert admin.output(PYTHON, PROBE).split() == [
         "setuid:done", "TUNSETIFF:done", "RTM_NEWRULE:done", "chown:done", "capset:done",
     ]  # fmt: skip
-
-
-def test_a_worker_of_root_keeps_nothing_of_roots_power(admin):
-    with admin.connected("feature-1", "--session", "root-worker") as up:
-        status = up.worker.status()
-        for kind in ("CapInh", "CapPrm", "CapEff", "CapAmb", "CapBnd"):
-            assert status[kind] == NO_CAPABILITY, kind
-        assert status["NoNewPrivs"] == "1"
-        refused = admin.output(*credentials(up.worker), PYTHON, PROBE).split()
-    # uid 0 is what it is, so setuid(0) asks for nothing.
-    assert refused == ["setuid:done", "TUNSETIFF:EPERM", "RTM_NEWRULE:EPERM", "chown:EPERM", "capset:EPERM"]

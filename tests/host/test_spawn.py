@@ -15,7 +15,7 @@ from kttun.host.spawn import _report, run_with_worker
         (4, Outcome(), 4, ""),
         (-signal.SIGINT, Outcome(), 130, ""),
         (-signal.SIGTERM, Outcome(), 143, ""),
-        (-signal.SIGHUP, Outcome(), 143, ""),
+        (-signal.SIGHUP, Outcome(), 129, ""),
         (-signal.SIGKILL, Outcome(), 5, "kttun: the worker died (SIGKILL), everything undone\n"),
         (-signal.SIGSEGV, Outcome(("a: b",)), 5, "kttun: the worker died (SIGSEGV), not undone: a: b\n"),
         (0, Outcome(("a: b", "c: d")), 1, "kttun: the session ended, not undone: a: b; c: d\n"),

@@ -165,11 +165,12 @@ def test_a_worker_that_is_killed_leaves_nothing(start, untouched):
     untouched()
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 143)])
 def test_a_signal_to_the_helper_alone_ends_the_worker_in_order(start, untouched, number, code):
     session = start()
     session.apply(CONFIG)
     session.process.send_signal(number)
+    session.process.wait()  # before its stdin is closed, which would end the worker as well
     assert session.ended() == (code, "")
     untouched()
 
@@ -179,6 +180,7 @@ def test_ctrl_c_pressed_many_times_ends_in_order(start, untouched):
     session.apply(CONFIG)
     for _ in range(5):
         os.killpg(session.process.pid, signal.SIGINT)
+    session.process.wait()
     assert session.ended() == (130, "")
     untouched()
 
