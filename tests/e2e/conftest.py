@@ -1,16 +1,16 @@
-"""The lab made ready once: workloads, gateway image, and the user `dev`, who holds what `kttun rbac` prints."""
+"""The provider chosen by --provider, made ready once, and a summary that says how many tests ran on which."""
 
 from __future__ import annotations
 
-import fcntl
-import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from . import image, lab
+from .lab import LAB
 from .laptop import Laptop
+from .real import RealKubernetes
+from .sandbox import Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,10 +18,20 @@ if TYPE_CHECKING:
     from .running import Up
 
 HERE = Path(__file__).parent
+NODES = "tests/e2e/"
 TEST_S = 120
+PROVIDERS = {each.name: each for each in (Sandbox, RealKubernetes)}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("end to end")
+    group.addoption("--provider", choices=list(PROVIDERS), default="sandbox", help="the cluster of the e2e tests")
+    group.addoption("--ran", type=Path, metavar="FILE", help="where the names of the e2e tests go that were run")
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # Without the directory on pytest's command line its options are not known.
+    LAB.provider = PROVIDERS[config.getoption("--provider", "sandbox")]()
     config.addinivalue_line("markers", "reshapes: brings the cluster up anew in another shape; such tests come last")
 
 
@@ -33,23 +43,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(TEST_S, func_only=True))
 
 
-def prepare() -> None:
-    """Make the running cluster ready for the tests; what is there already stays as it is."""
-    lab.cluster("workloads")
-    image.provide()
-    lab.add_user("dev", "feature-1", lab.printed_roles("dev", "feature-1"))
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say how many tests ran on which provider; a skipped test did not run."""
+    ran = sorted(
+        report.nodeid
+        for outcome in ("passed", "failed")
+        for report in terminalreporter.getreports(outcome)
+        if report.when == "call" and report.nodeid.startswith(NODES)
+    )
+    if ran:
+        terminalreporter.write_line(f"e2e: {len(ran)} on {LAB.provider.name}")
+    if file := config.getoption("--ran", None):
+        file.write_text("".join(f"{each}\n" for each in ran))
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _ready() -> Iterator[None]:
-    """Have the laptop for ourselves: tests compare it before and after."""
-    with (lab.DIRECTORY / "e2e.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        status = subprocess.run([lab.CLUSTER, "status"], capture_output=True, text=True, check=False)
-        if status.returncode:
-            pytest.exit(f"the cluster is not up: {status.stdout}\nhint: scripts/cluster build && scripts/cluster up", 1)
-        prepare()
+    with LAB.provider.available():
+        LAB.prepare()
         yield
+        LAB.close()
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .lab import REPO, kubectl, pods, service_address, unused_pod_address
+from .lab import LAB, REPO, pods, service_address, unused_pod_address, wait_until_available, workload_net
 from .laptop import PYTHON
 
 if TYPE_CHECKING:
@@ -23,12 +24,12 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 PROGRAM = Path(__file__).with_name("conformance.py")
 EXPLAINED = REPO / "docs" / "conformance.md"
 FILTERED = 9999
-PLAIN = "kttun-plain"
+PLAIN = f"kttun-plain-{os.getpid()}"
 SECONDS = 240
 
 
 def test_whatever_differs_from_a_plain_network_is_explained(tmp_path, admin):
-    kubectl("wait", "-n", "kube-system", "deployment", "--all", "--for=condition=Available", "--timeout=60s")
+    wait_until_available("kube-system")
     target = pods("ends")[0]
     with filtered_port(target):
         plain = seen_plainly(tmp_path / "plain.json")
@@ -66,23 +67,25 @@ def seen_through_kttun(laptop: Laptop, values: Path) -> dict[str, Any]:
 @contextmanager
 def routed_namespace() -> Iterator[None]:
     """Make a namespace beside the node, one router away from the pods, with no address translation."""
+    node = LAB.provider.node_net
     run("ip", "netns", "add", PLAIN)
     try:
-        run("ip", "link", "add", "plain", "netns", PLAIN, "type", "veth", "peer", "plain", "netns", "kttun-lab-node")
-        for namespace, address in (("kttun-lab-node", "172.31.99.1/30"), (PLAIN, "172.31.99.2/30")):
-            run("ip", "-n", namespace, "address", "add", address, "dev", "plain")
-            run("ip", "-n", namespace, "link", "set", "plain", "up")
+        run("ip", "link", "add", "plain", "netns", PLAIN, "type", "veth", "peer", "plain", "netns", str(node))
+        for namespace, address in ((node, "172.31.99.1/30"), (Path("/run/netns", PLAIN), "172.31.99.2/30")):
+            enter = ["nsenter", f"--net={namespace}", "ip"]
+            run(*enter, "address", "add", address, "dev", "plain")
+            run(*enter, "link", "set", "plain", "up")
         run("ip", "-n", PLAIN, "route", "add", "default", "via", "172.31.99.1")
         yield
     finally:
-        subprocess.run(["ip", "-n", "kttun-lab-node", "link", "delete", "plain"], check=False)
+        subprocess.run(["nsenter", f"--net={node}", "ip", "link", "delete", "plain"], check=False)
         run("ip", "netns", "delete", PLAIN)
 
 
 @contextmanager
 def filtered_port(address: str) -> Iterator[None]:
     """Let the pod with this address drop what comes to one port."""
-    enter = ["nsenter", f"--net=/proc/{process_at(address)}/ns/net", "nft"]
+    enter = ["nsenter", f"--net={workload_net(address)}", "nft"]
     rules = (
         f"table inet conformance {{ chain in {{ type filter hook input priority 0; tcp dport {FILTERED} drop; }}; }}"
     )
@@ -91,17 +94,6 @@ def filtered_port(address: str) -> Iterator[None]:
         yield
     finally:
         run(*enter, "delete table inet conformance")
-
-
-def process_at(address: str) -> int:
-    """Find the workload's process whose network namespace has this address."""
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            if (folder / "comm").read_text() == "ends\n" and f"{address}\n" in (folder / "net/fib_trie").read_text():
-                return int(folder.name)
-        except OSError:
-            continue  # it has ended meanwhile
-    raise AssertionError(f"no workload at {address}")
 
 
 def run(*command: str) -> None:

@@ -8,7 +8,7 @@ from ipaddress import ip_address
 import pytest
 
 from .capture import capture
-from .lab import LAPTOP_NET, cluster, pods, service_address, unused_pod_address
+from .lab import LAB, leaks, pods, service_address, unused_pod_address
 from .laptop import client_words
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("connected")]
@@ -67,7 +67,7 @@ def test_a_name_that_no_service_has_does_not_exist(dev):
 
 
 def test_a_public_name_is_answered_by_the_lan_and_never_asked_in_the_cluster(dev, tmp_path):
-    with capture(LAPTOP_NET, dev.status()["interface"], tmp_path / "tun.pcap", "port", "53") as tun:
+    with capture(LAB.provider.laptop_net, dev.status()["interface"], tmp_path / "tun.pcap", "port", "53") as tun:
         answer = dev.output("dig", "+short", f"@{dev.router()}", "www.example.org").split()
         assert answer[0] == "example.org."
         assert dev.output("dig", "+short", "www.example.org").split() == answer
@@ -81,11 +81,11 @@ def test_a_public_name_is_answered_by_the_lan_and_never_asked_in_the_cluster(dev
 
 
 def test_no_question_and_no_packet_for_the_cluster_goes_to_the_lan(dev):
-    cluster("leaks", "--reset")
+    leaks(reset=True)
     for name in NAMES[:-1]:
         dev.client("addresses", name)
     assert dev.run("ping", "-c", "1", "-W", "1", unused_pod_address()).returncode == 1
-    assert "packets: 0\nquestions: 0\n" in cluster("leaks")
+    assert "packets: 0\nquestions: 0\n" in leaks()
 
 
 @pytest.mark.parametrize("size", [5, 27_000])
