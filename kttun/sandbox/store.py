@@ -80,16 +80,23 @@ class Store:
         Gives it with uid, creationTimestamp, generation and resourceVersion. Raises `StatusError`: 409, or 422 without
         a name. With `dry_run` it is only given, not kept.
         """
-        made = copy.deepcopy(obj)
-        meta = made.setdefault("metadata", {})
-        _name(kind, meta)
+        made = self.named(kind, obj)
+        meta = made["metadata"]
         if _key(made) in self._objects.setdefault(kind, {}):
             raise already_exists(kind, meta["name"])
         made["apiVersion"], made["kind"] = kind.api_version, kind.name
-        meta |= {"uid": str(uuid.uuid4()), "creationTimestamp": timestamp(), "generation": 1}
+        meta |= {"creationTimestamp": timestamp(), "generation": 1}
         meta.pop("resourceVersion", None)
         if not dry_run:
             self._commit("ADDED", kind, made, None)
+        return made
+
+    def named(self, kind: Kind, obj: Object) -> Object:
+        """Give a copy with a name and a uid, for those who need them before `create`. Raises 422 without a name."""
+        made = copy.deepcopy(obj)
+        meta = made.setdefault("metadata", {})
+        _name(kind, meta)
+        meta.setdefault("uid", str(uuid.uuid4()))
         return made
 
     def get(self, kind: Kind, namespace: str, name: str) -> Object:
