@@ -23,6 +23,10 @@ TEST_S = 120
 PROVIDERS = {each.name: each for each in (Sandbox, RealKubernetes)}
 
 
+TABLE = pytest.StashKey[list[str]]()
+"""What became of `up` without each verb of the printed Role, as lines for the summary."""
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("end to end")
     group.addoption("--provider", choices=list(PROVIDERS), default="sandbox", help="the cluster of the e2e tests")
@@ -32,6 +36,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     # Without the directory on pytest's command line its options are not known.
     LAB.provider = PROVIDERS[config.getoption("--provider", "sandbox")]()
+    config.stash[TABLE] = []
     config.addinivalue_line("markers", "reshapes: brings the cluster up anew in another shape; such tests come last")
 
 
@@ -51,6 +56,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         for report in terminalreporter.getreports(outcome)
         if report.when == "call" and report.nodeid.startswith(NODES)
     )
+    if table := config.stash[TABLE]:
+        terminalreporter.write_line(f"The printed Role without one verb, on {LAB.provider.name}:")
+        terminalreporter.write_line("".join(f"  {row}\n" for row in table))
     if ran:
         terminalreporter.write_line(f"e2e: {len(ran)} on {LAB.provider.name}")
     if file := config.getoption("--ran", None):

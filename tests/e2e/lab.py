@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from .administrator import Administrator
+from .cluster_user import ClusterUser
 from .processes import all_processes
 from .waiting import until
 
@@ -36,28 +36,32 @@ READY_S = 60
 
 
 class Lab:
-    """The provider of this run, and its administrator while the cluster is up; there is one, `LAB`."""
+    """The provider of this run, and the users of its cluster; there is one, `LAB`."""
 
     provider: Provider
 
     def __init__(self) -> None:
-        self._admin: Administrator | None = None
+        self._users: dict[str, ClusterUser] = {}
 
     @property
-    def admin(self) -> Administrator:
-        assert self._admin, "the cluster is not prepared"
-        return self._admin
+    def admin(self) -> ClusterUser:
+        return self.user("admin")
+
+    def user(self, name: str) -> ClusterUser:
+        """Give a cluster user as he calls from the laptop, by the kubeconfig that there is now."""
+        if name not in self._users:
+            self._users[name] = ClusterUser(self.provider.run / "users" / name, self.provider.laptop_net)
+        return self._users[name]
 
     def close(self) -> None:
-        """Call nobody any more; `prepare` may follow."""
-        if self._admin:
-            self._admin.close()
-            self._admin = None
+        """Forget all users and their connections; the cluster may be another one afterwards."""
+        for user in self._users.values():
+            user.close()
+        self._users.clear()
 
     def prepare(self) -> None:
         """Make a running cluster ready for the tests: images, workloads, and `dev` with the printed Role."""
         self.close()
-        self._admin = Administrator(self.provider.run / "users" / "admin", self.provider.laptop_net)
         self.provider.provide_images()
         apply_workloads()
         add_user("dev", "feature-1", printed_roles("dev", "feature-1"))

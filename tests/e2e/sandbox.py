@@ -44,7 +44,7 @@ class Sandbox:
 
     @property
     def node_net(self) -> Path:
-        node = self._there.find(lambda each: "sandbox" in each.words and "pods" in each.links)
+        node = self._there.find(lambda each: "kttun.sandbox" in each.words and "pods" in each.links)
         return Path("/proc", str(node.pid), "ns", "net")
 
     @contextmanager
@@ -102,7 +102,7 @@ class Sandbox:
             self._kttun("start", "--no-examples", *networks, *images, network=line)
             # The sandbox keeps what is meant for it from going elsewhere; here it shall be seen where it goes.
             world.execute("ip", "route", "flush", "type", "unreachable", network=line)
-            shutil.copy(world.path(STATE / "admin.yaml"), world.run / "users" / "admin")
+            shutil.copy(world.path(STATE / "admin.kubeconfig"), world.run / "users" / "admin")
             yield
         finally:
             world.end()

@@ -1,4 +1,4 @@
-"""The cluster's administrator: plain objects by REST, from the laptop's network."""
+"""A user of the cluster: plain objects by REST, from the laptop's network."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ CLUSTER_WIDE = {"Namespace"}
 DELETE = {"propagationPolicy": "Background"}
 
 
-class Administrator:
+class ClusterUser:
     """Calls the API server as the user of a kubeconfig, from within a network namespace."""
 
     def __init__(self, kubeconfig: Path, network: Path) -> None:
         # A thread may have a network namespace of its own; the sockets that it opens stay there.
         self._thread = ThreadPoolExecutor(1, initializer=setns, initargs=(str(network),))
         self._api = log_in(ClusterChoice(kubeconfig=kubeconfig), {}).api
-        self._rest = Rest(self._api)
+        self.rest = Rest(self._api)
 
     def close(self) -> None:
         self._api.rest_client.pool_manager.clear()
@@ -45,31 +45,35 @@ class Administrator:
 
     def get(self, kinds: Iterable[str], namespace: str, selector: str = "") -> list[dict[str, Any]]:
         """Give the objects of these kinds (plural) in a namespace; each says its kind."""
-        return self._call(lambda: [each for kind in kinds for each in self._list(kind, namespace, selector)])
+        return self.call(lambda: [each for kind in kinds for each in self._list(kind, namespace, selector)])
 
     def read(self, kind: str, namespace: str, name: str) -> dict[str, Any]:
-        return self._call(lambda: self._rest.get(f"{_collection(RESOURCES[kind], kind, namespace)}/{name}"))
+        return self.call(lambda: self.rest.get(f"{_collection(RESOURCES[kind], kind, namespace)}/{name}"))
 
     def apply(self, text: str, namespace: str | None = None) -> None:
         """Make the objects of a YAML stream, or change those that are there to say the same."""
         for each in yaml.safe_load_all(text):
-            self._call(partial(self._apply, each, each["metadata"].get("namespace", namespace)))
+            self.call(partial(self._apply, each, each["metadata"].get("namespace", namespace)))
 
     def delete(self, kind: str, namespace: str | None, name: str) -> None:
         """Delete an object and what it owns; do not wait for it."""
         path = _collection(RESOURCES.get(kind, "v1"), kind, namespace)
-        self._call(lambda: self._rest.delete(f"{path}/{name}", DELETE))
+        self.call(lambda: self.rest.delete(f"{path}/{name}", DELETE))
 
     def token(self, name: str, namespace: str) -> str:
         """Give a new token of a service account, good for a day."""
         path = f"{_collection('v1', 'serviceaccounts', namespace)}/{name}/token"
         kind = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest"}
         body = kind | {"spec": {"expirationSeconds": 24 * 3600}}
-        return str(self._call(lambda: self._rest.create(path, body))["status"]["token"])
+        return str(self.call(lambda: self.rest.create(path, body))["status"]["token"])
+
+    def call(self, function: Callable[[], Any]) -> Any:
+        """Run a function that uses `rest`, in that network."""
+        return self._thread.submit(function).result()
 
     def _list(self, kind: str, namespace: str, selector: str) -> Iterable[dict[str, Any]]:
         version = RESOURCES[kind]
-        listed = self._rest.get(_collection(version, kind, namespace), labelSelector=selector)
+        listed = self.rest.get(_collection(version, kind, namespace), labelSelector=selector)
         # The items of a list do not say what they are, the list does.
         return (
             {"kind": listed["kind"].removesuffix("List"), "apiVersion": version, **each} for each in listed["items"]
@@ -79,14 +83,11 @@ class Administrator:
         within = None if wanted["kind"] in CLUSTER_WIDE else namespace
         path = _collection(wanted["apiVersion"], f"{wanted['kind'].lower()}s", within)
         try:
-            self._rest.create(path, wanted)
+            self.rest.create(path, wanted)
         except ApiException as refusal:
             if refusal.status != HTTPStatus.CONFLICT:
                 raise
-            self._rest.patch(f"{path}/{wanted['metadata']['name']}", wanted)
-
-    def _call(self, function: Callable[[], Any]) -> Any:
-        return self._thread.submit(function).result()
+            self.rest.patch(f"{path}/{wanted['metadata']['name']}", wanted)
 
 
 def _collection(version: str, kind: str, namespace: str | None) -> str:
