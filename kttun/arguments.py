@@ -93,6 +93,7 @@ def _parser() -> _Parser:
     status.add_argument("--json", action="store_true", help="print one JSON object")
     _add_routes(verbs, [common, cluster, routes])
     _add_rbac(verbs, [common, cluster])
+    _add_sandbox(verbs, [common])
     version = _verb(verbs, "version", [common, cluster], "print the version")
     version.add_argument("--json", action="store_true", help="print one JSON object")
     return parser
@@ -177,6 +178,23 @@ def _add_rbac(verbs: Any, parents: list[_Parser]) -> None:
     rbac.add_argument("--features", metavar="LIST", default="connect", help="comma separated; default: %(default)s")
 
 
+def _add_sandbox(verbs: Any, parents: list[_Parser]) -> None:
+    sandbox = _verb(verbs, "sandbox", [], "an embedded practice cluster on this machine")
+    actions = sandbox.add_subparsers(dest="action", required=True, metavar="ACTION", parser_class=_Parser)
+    start = _verb(actions, "start", parents, "start it, with example Services, and say how to go on")
+    start.add_argument("--image", action="append", default=[], metavar="NAME=COMMAND", help="let pods run a local one")
+    start.add_argument("--node-net", type=_ipv4_network, metavar="CIDR", help="the line between this machine and the node")
+    start.add_argument("--pod-cidr", type=_ipv4_network, metavar="CIDR", help="else one that is free here")
+    start.add_argument("--service-cidr", type=_ipv4_network, metavar="CIDR", help="else one that is free here")
+    start.add_argument("--no-examples", dest="examples", action="store_false", help="without example namespaces")
+    _verb(actions, "stop", parents, "end it and remove all that it left, also after it was killed")
+    status = _verb(actions, "status", parents, "show whether it runs, and where its kubeconfigs are")
+    status.add_argument("--json", action="store_true", help="print one JSON object")
+    fault = _verb(actions, "fault", parents, "break a part of it, for tests, or put it right")
+    fault.add_argument("fault", choices=("kill", "stop", "cont", "away", "restart"))
+    fault.add_argument("component", choices=("apiserver", "kubelet", "containerd", "forwarding"))
+
+
 def _up_config(options: argparse.Namespace) -> UpConfig:
     if options.ns and options.namespace and options.ns != options.namespace:
         raise UsageError(f"two namespaces given: {options.ns} and {options.namespace}", "name it once")
@@ -230,6 +248,13 @@ def _networks(text: str) -> list[Network]:
         return [_network(part.strip()) for part in text.split(",") if part.strip()]
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _ipv4_network(text: str) -> Network:
+    networks = _networks(text)
+    if len(networks) != 1 or networks[0].version != 4:
+        raise argparse.ArgumentTypeError(f"'{text}' is not one IPv4 CIDR such as 10.96.0.0/16")
+    return networks[0]
 
 
 def _network(text: str) -> Network:
