@@ -40,7 +40,7 @@ own_file_systems() {
   mkdir "$LAYERS/repository"
   mount --bind "$REPO" "$LAYERS/repository"
   private_copy /usr/local/bin 755
-  own_program kubectl "$KUBE_BIN/kubectl"
+  own_program kubectl "${KUBECTL:-$KUBE_BIN/kubectl}"
   own_program ends "$BIN/ends"
   private_copy /etc 755
   private_copy /root 711

@@ -37,7 +37,7 @@ from urllib.parse import parse_qs, urlsplit
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    Manner = Callable[[socket.socket], None]
+    Manner = Callable[[socket.socket], object]
 
 HTTP, ECHO, SINK, SOURCE, COUNTED, CONTROL = 8080, 7007, 7008, 7009, 7010, 7011
 RESET, DEAF, HALF, URGENT, ABRUPT = 7012, 7013, 7014, 7015, 7016

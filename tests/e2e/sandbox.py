@@ -72,9 +72,9 @@ class Sandbox:
 
     @contextmanager
     def pods_do_not_forward(self) -> Iterator[None]:
-        self._kttun("fault", "stop", "forwarding")
+        self._kttun("fault", "away", "forwarding")
         yield
-        self._kttun("fault", "cont", "forwarding")
+        self._kttun("fault", "restart", "forwarding")
 
     def expired(self, token: str) -> str:
         return expired(token, self._there.path(STATE / "service-accounts.key").read_bytes())

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .processes import descendants
+from .real import DIRECTORY
 from .waiting import until
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class World:
 
     def __init__(self, directory: Path, parameters: Mapping[str, str]) -> None:
         self._directory = directory
-        self._environment = {**os.environ, "KTTUN_LAB": str(directory), **parameters}
+        self._environment = {**os.environ, "KTTUN_LAB": str(directory), **_kubectl(), **parameters}
         self.run = directory / "run"
         with (directory / "alone.log").open("w") as log:
             # The first process dies with us, and everything with the first process.
@@ -83,3 +84,9 @@ class World:
     def _ready(self) -> bool:
         assert self._process.poll() is None, (self._directory / "alone.log").read_text()
         return (self.run / "alone").exists()
+
+
+def _kubectl() -> dict[str, str]:
+    """Name the newest kubectl that scripts/cluster has built; without one the laptop has this machine's."""
+    built = sorted((DIRECTORY / "bin").glob("v*/kubectl"))
+    return {"KUBECTL": str(built[-1])} if built else {}
