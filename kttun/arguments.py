@@ -183,7 +183,9 @@ def _add_sandbox(verbs: Any, parents: list[_Parser]) -> None:
     actions = sandbox.add_subparsers(dest="action", required=True, metavar="ACTION", parser_class=_Parser)
     start = _verb(actions, "start", parents, "start it, with example Services, and say how to go on")
     start.add_argument("--image", action="append", default=[], metavar="NAME=COMMAND", help="let pods run a local one")
-    start.add_argument("--node-net", type=_ipv4_network, metavar="CIDR", help="the line between this machine and the node")
+    start.add_argument(
+        "--node-net", type=_ipv4_network, metavar="CIDR", help="the line between this machine and the node"
+    )
     start.add_argument("--pod-cidr", type=_ipv4_network, metavar="CIDR", help="else one that is free here")
     start.add_argument("--service-cidr", type=_ipv4_network, metavar="CIDR", help="else one that is free here")
     start.add_argument("--no-examples", dest="examples", action="store_false", help="without example namespaces")

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
 
     from kttun.commands.console import Console
+    from kttun.sandbox.settings import Settings
 
 
 def run(options: Namespace, console: Console) -> int:
@@ -45,7 +46,7 @@ def _start(options: Namespace, console: Console) -> int:
     return 0
 
 
-def _settings(options: Namespace) -> object:
+def _settings(options: Namespace) -> Settings:
     from kttun.host.invoker import find_invoker  # noqa: PLC0415
     from kttun.sandbox.network import taken  # noqa: PLC0415
     from kttun.sandbox.settings import Settings  # noqa: PLC0415

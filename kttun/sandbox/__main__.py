@@ -23,7 +23,8 @@ def main() -> None:
     settings = sys.stdin.readline()
     unshare(NEWPID | NEWNET | NEWNS | NEWUTS)
     if pid := os.fork():
-        print(f"pid {pid}", flush=True)
+        sys.stdout.write(f"pid {pid}\n")
+        sys.stdout.flush()
         os._exit(0)
     mount("none", Path("/"), flags=REC | PRIVATE)
     mount("proc", Path("/proc"), "proc")

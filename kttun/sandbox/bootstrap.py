@@ -1,4 +1,4 @@
-"""What is in a cluster before anybody has made anything: its node, its own namespaces and Services, and the user `dev`."""
+"""What is in a cluster before anybody has made anything: its node, namespaces, Services, and the user `dev`."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from kttun.sandbox.kinds import (
 )
 from kttun.sandbox.shape import API_PORT, NODE
 from kttun.sandbox.store import timestamp
+from kttun.sandbox.system_roles import system_roles
 
 if TYPE_CHECKING:
     from kttun.sandbox.kinds import Kind
@@ -35,6 +36,7 @@ def system(shape: Shape) -> list[Made]:
     """Give the objects of every sandbox, in the order in which they can be made."""
     return [
         *((NAMESPACES, {"metadata": {"name": name}}) for name in ("default", "kube-system", "kube-public")),
+        *system_roles(),
         (NODES, _node(shape)),
         (SERVICE_CIDRS, {"metadata": {"name": "kubernetes"}, "spec": {"cidrs": [str(shape.service_cidr)]}}),
         *_service(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from kttun.errors import KttunError
-from kttun.sandbox import bootstrap, kubeconfig
+from kttun.sandbox import bootstrap
 from kttun.sandbox.components import Components
 from kttun.sandbox.control import serve_control
 from kttun.sandbox.controllers.deployments import DeploymentController
@@ -24,10 +24,10 @@ from kttun.sandbox.controllers.scheduler import Scheduler
 from kttun.sandbox.cri import Cri
 from kttun.sandbox.events import Recorder
 from kttun.sandbox.examples import objects as examples
+from kttun.sandbox.handouts import Handouts
 from kttun.sandbox.images import Images
-from kttun.sandbox.kinds import DEPLOYMENTS, SERVICE_ACCOUNTS
+from kttun.sandbox.kinds import DEPLOYMENTS
 from kttun.sandbox.kubelet import Kubelet
-from kttun.sandbox.lifecycle import KUBECONFIGS
 from kttun.sandbox.names import Names
 from kttun.sandbox.nameserver import serve_names
 from kttun.sandbox.pki import Authority
@@ -35,9 +35,9 @@ from kttun.sandbox.podlife import Ground
 from kttun.sandbox.proxy import ServiceProxy
 from kttun.sandbox.registry import Registry
 from kttun.sandbox.settings import Settings
-from kttun.sandbox.shape import API_PORT, RUN
+from kttun.sandbox.shape import RUN
 from kttun.sandbox.store import Store
-from kttun.sandbox.users import MASTERS, Authenticator
+from kttun.sandbox.users import Authenticator
 
 if TYPE_CHECKING:
     import socket
@@ -47,9 +47,6 @@ if TYPE_CHECKING:
     from kttun.sandbox.controllers.loop import Controller
     from kttun.sandbox.kinds import Kind
     from kttun.sandbox.store import Object
-
-TOKEN_S = 365 * 86400
-"""How long the token of `dev` is good: longer than any sandbox lives."""
 
 
 class Cluster:
@@ -61,7 +58,8 @@ class Cluster:
         self._store = Store()
         self._registry = Registry(self._store, shape.service_cidr)
         self._authority = Authority()
-        self._authenticator = Authenticator(self._store, ec.generate_private_key(ec.SECP256R1()))
+        self._token_key = ec.generate_private_key(ec.SECP256R1())
+        self._authenticator = Authenticator(self._store, self._token_key)
         self._cri = Cri(runtime)
         self._ground = Ground(
             store=self._store,
@@ -93,10 +91,16 @@ class Cluster:
             await components.start_api()
             await serve_names(Names(self._store), str(self._shape.gateway))
             await serve_control({"fault": components.fault})
-            self._write_kubeconfigs()
+            self._hand_out()
             await self._examples_ready()
             await self._proxy.settled()
             _tell("ready")
+
+    def _hand_out(self) -> None:
+        handouts = Handouts(self._settings, self._authority)
+        handouts.write_token_key(self._token_key)
+        handouts.write_admin()
+        handouts.write_developer(self._store, self._authenticator)
 
     def _work(self, kubelet: Kubelet) -> Iterable[Coroutine[None, None, None]]:
         controllers: tuple[Controller, ...] = (
@@ -127,20 +131,6 @@ class Cluster:
                 waiting.discard((meta["namespace"], meta["name"]))
             if not waiting:
                 return
-
-    def _write_kubeconfigs(self) -> None:
-        server = f"https://{self._shape.node}:{API_PORT}"
-        common = {"server": server, "authority": self._authority.pem}
-        certificate, key = self._authority.user("admin", [MASTERS])
-        credentials = {"client-certificate-data": certificate, "client-key-data": key}
-        kubeconfig.write(KUBECONFIGS["admin"], "admin", namespace="default", **common, **credentials)
-        account = self._store.find(SERVICE_ACCOUNTS, bootstrap.DEV_PLACE, bootstrap.DEV)
-        if account is not None:
-            token, _ = self._authenticator.token(account, TOKEN_S)
-            kubeconfig.write(KUBECONFIGS["dev"], bootstrap.DEV, namespace=bootstrap.DEV_PLACE, **common, token=token)
-        for path in KUBECONFIGS.values():
-            if path.exists():
-                os.chown(path, self._settings.uid, self._settings.gid)
 
 
 def run(settings: str, runtime: socket.socket) -> NoReturn:

@@ -29,7 +29,7 @@ PULL_PAUSE_S = 1.0
 
 
 class ContainerLife:
-    """One container, run by `run` until it has ended for good. `journal` is of its last run, `previous` of the one before."""
+    """One container, run by `run` until it has ended for good; `journal` is of its last run."""
 
     def __init__(self, pod: PodLife, ground: Ground, spec: dict[str, Any]) -> None:
         self._pod = pod
@@ -37,7 +37,6 @@ class ContainerLife:
         self.spec = spec
         self.state = ContainerState(spec["name"], spec["image"])
         self.journal: Journal | None = None
-        self.previous: Journal | None = None
         self._id = ""
         self._stopping = False
         self._idle = asyncio.Event()
@@ -78,8 +77,7 @@ class ContainerLife:
     async def _run_once(self, entry: tuple[str, ...]) -> None:
         began = timestamp()
         self._id = str(uuid.uuid4())
-        self.previous, self.journal = self.journal, Journal()
-        journal = self.journal
+        journal = self.journal = Journal()
         self._idle.clear()
         try:
             ended = await self._ground.cri.start(self._spec(entry), journal.writer)

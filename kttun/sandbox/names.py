@@ -1,8 +1,8 @@
 """Cluster DNS: what a name in the cluster's domain stands for, read from the store at the moment of the question.
 
-Source: "Kubernetes DNS-Based Service Discovery" 1.1.0 (kubernetes/dns docs/specification.md), and pods' names as CoreDNS
-has them in its mode `pods insecure`. Names outside the cluster's domain are refused: there is no upstream, so nothing
-leaves the sandbox.
+Source: "Kubernetes DNS-Based Service Discovery" 1.1.0 (kubernetes/dns docs/specification.md), and pods' names as
+CoreDNS has them in its mode `pods insecure`. Names outside the cluster's domain are refused: there is no upstream, so
+nothing leaves the sandbox.
 """
 
 from __future__ import annotations
@@ -28,8 +28,13 @@ if TYPE_CHECKING:
 
     from kttun.sandbox.store import Object, Store
 
+    _Records = dict[dns.rdatatype.RdataType, list[str]]
+
 TTL_S = 5
 """How long an answer may be kept (CoreDNS' own value for the cluster's domain)."""
+
+LARGEST, SMALLEST = 65535, 512
+"""Bytes of a message by TCP, and what everybody takes by UDP (RFC 1035 section 2.3.4)."""
 
 _ZONE = dns.name.from_text(DOMAIN)
 _REVERSE = dns.name.from_text("in-addr.arpa")
@@ -42,7 +47,7 @@ class Names:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def answer(self, wire: bytes, limit: int = 65535) -> bytes | None:
+    def answer(self, wire: bytes, limit: int = LARGEST) -> bytes | None:
         """Answer one message in DNS wire format, in `limit` bytes at most (else truncated); None for nonsense."""
         try:
             query = dns.message.from_wire(wire)
@@ -54,10 +59,10 @@ class Names:
         else:
             response.set_rcode(dns.rcode.FORMERR)
         try:
-            return response.to_wire(max_size=max(512, min(limit, query.payload or 512) if limit < 65535 else limit))
+            return response.to_wire(max_size=limit if limit == LARGEST else min(limit, max(query.payload, SMALLEST)))
         except dns.exception.TooBig:
             response.answer.clear()
-            response.additional.clear()
+            response.authority.clear()
             response.flags |= dns.flags.TC
             return response.to_wire()
 
@@ -74,6 +79,8 @@ class Names:
             response.set_rcode(dns.rcode.REFUSED)
             return
         response.flags |= dns.flags.AA
+        if dns.rdatatype.CNAME in found:
+            kind = dns.rdatatype.CNAME
         if texts := found.get(kind):
             response.answer.append(dns.rrset.from_text_list(name, TTL_S, dns.rdataclass.IN, kind, texts))
             return
@@ -81,36 +88,28 @@ class Names:
             response.set_rcode(dns.rcode.NXDOMAIN)
         response.authority.append(dns.rrset.from_text(_ZONE, TTL_S, dns.rdataclass.IN, dns.rdatatype.SOA, _SOA))
 
-    def _records(self, labels: list[str]) -> dict[dns.rdatatype.RdataType, list[str]] | None:
+    def _records(self, labels: list[str]) -> _Records | None:
         """Give a name's records by type, empty for a name that only has others below it; None if it is nobody's."""
+        found: _Records | None = None
         match labels:
             case [] | ["svc"] | ["pod"]:
-                return {}
+                found = {}
             case ["dns-version"]:
-                return {dns.rdatatype.TXT: ['"1.1.0"']}
-            case [namespace, "svc" | "pod"]:
-                return {} if self._store.find(NAMESPACES, "", namespace) else None
-            case [dashed, namespace, "pod"]:
-                return self._pod(dashed, namespace)
+                found = {dns.rdatatype.TXT: ['"1.1.0"']}
+            case [namespace, "svc" | "pod"] if self._store.find(NAMESPACES, "", namespace):
+                found = {}
+            case [dashed, namespace, "pod"] if self._store.find(NAMESPACES, "", namespace):
+                found = _pod(dashed)
             case [service, namespace, "svc"]:
-                return self._service(service, namespace)
-            case [hostname, service, namespace, "svc"] if not hostname.startswith("_"):
-                ends = [address for name, address, _ in self._ends(service, namespace) if name == hostname]
-                return {dns.rdatatype.A: _unique(ends)} if ends else None
+                found = self._service(service, namespace)
             case [port, protocol, service, namespace, "svc"]:
-                return self._port(port, protocol, service, namespace)
-        return None
+                found = self._port(port, protocol, service, namespace)
+            case [hostname, service, namespace, "svc"]:
+                ends = [address for name, address, _ in self._ends(service, namespace) if name == hostname]
+                found = {dns.rdatatype.A: _unique(ends)} if ends else None
+        return found
 
-    def _pod(self, dashed: str, namespace: str) -> dict[dns.rdatatype.RdataType, list[str]] | None:
-        try:
-            address = IPv4Address(dashed.replace("-", "."))
-        except ValueError:
-            return None
-        if self._store.find(NAMESPACES, "", namespace) is None:
-            return None
-        return {dns.rdatatype.A: [str(address)]}
-
-    def _service(self, name: str, namespace: str) -> dict[dns.rdatatype.RdataType, list[str]] | None:
+    def _service(self, name: str, namespace: str) -> _Records | None:
         service = self._store.find(SERVICES, namespace, name)
         if service is None:
             return None
@@ -122,9 +121,7 @@ class Names:
         ends = [address for _, address, _ in self._ends(name, namespace)]
         return {dns.rdatatype.A: _unique(ends)} if ends else None
 
-    def _port(
-        self, port: str, protocol: str, name: str, namespace: str
-    ) -> dict[dns.rdatatype.RdataType, list[str]] | None:
+    def _port(self, port: str, protocol: str, name: str, namespace: str) -> _Records | None:
         """Give the SRV records of a named port: the Service's, or one for each pod of a headless one."""
         service = self._store.find(SERVICES, namespace, name)
         if service is None:
@@ -167,6 +164,14 @@ class Names:
                 ends = self._ends(meta["name"], meta["namespace"])
                 found += [f"{hostname}.{name}" for hostname, end, _ in ends if end == address]
         return _unique(found)
+
+
+def _pod(dashed: str) -> _Records | None:
+    """Give the address that stands in a pod's name with dashes."""
+    try:
+        return {dns.rdatatype.A: [str(IPv4Address(dashed.replace("-", ".")))]}
+    except ValueError:
+        return None
 
 
 def _hostname(end: Object, address: str) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import ctypes
 import os
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 NEWNS, NEWUTS, NEWPID, NEWNET = 0x0002_0000, 0x0400_0000, 0x2000_0000, 0x4000_0000  # linux/sched.h
 RDONLY, NOSUID, NODEV, NOEXEC, REMOUNT, BIND, REC, PRIVATE = 1, 2, 4, 8, 32, 0x1000, 0x4000, 0x4_0000  # linux/mount.h
@@ -28,7 +28,7 @@ def setns(fd: int, kind: int) -> None:
 
 
 def mount(source: str, target: Path, kind: str = "none", flags: int = 0, options: str = "") -> None:
-    """Mount as mount(8) does with these words. Raises `OSError`."""
+    """Mount, as the command of that name does with these words. Raises `OSError`."""
     result = _libc.mount(
         source.encode(), os.fsencode(target), kind.encode(), ctypes.c_ulong(flags), options.encode() or None
     )

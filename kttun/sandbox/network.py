@@ -13,7 +13,7 @@ pod and Service ranges, so that what is meant for the sandbox is not sent elsewh
 from __future__ import annotations
 
 from contextlib import suppress
-from ipaddress import IPv4Network, ip_network
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,16 +42,17 @@ _IFA_F_NOPREFIXROUTE = 0x200  # linux/if_addr.h
 
 def taken() -> list[IPv4Network]:
     """Give the IPv4 networks that this machine has addresses in or routes to, default routes left out."""
-    found = []
     with open_kernel("read the routes of this machine") as kernel:
-        for message in kernel.get_routes(family=2):
-            if message["dst_len"] and message["proto"] != PROTOCOL:
-                found.append(IPv4Network((message.get_attr("RTA_DST"), message["dst_len"])))
-        found += [
-            ip_network((message.get_attr("IFA_ADDRESS"), message["prefixlen"]), strict=False)
+        routes = [
+            IPv4Network((message.get_attr("RTA_DST"), message["dst_len"]))
+            for message in kernel.get_routes(family=2)
+            if message["dst_len"] and message["proto"] != PROTOCOL
+        ]
+        addresses = [
+            IPv4Network((message.get_attr("IFA_ADDRESS"), message["prefixlen"]), strict=False)
             for message in kernel.get_addr(family=2)
         ]
-    return found
+    return routes + addresses
 
 
 def connect_machine(node: int, shape: Shape) -> None:
@@ -105,15 +106,13 @@ def connect_pod(pod: int, line: str, address: IPv4Address, shape: Shape) -> None
         kernel.link("add", ifname=line, kind="veth", peer={"ifname": _ETH, "net_ns_fd": pod})
         (index,) = kernel.link_lookup(ifname=line)
         kernel.link("set", index=index, state="up")
-    with inside(pod):
-        # A socket stays in the network namespace that it was made in.
-        with open_kernel(f"set up the pod {address}") as kernel:
-            kernel.link("set", index=1, state="up")
-            # As the plug-in `ptp` does it: even the neighbours are reached by way of the node.
-            eth = _up(kernel, _ETH, address, shape.pods.prefixlen, flags=_IFA_F_NOPREFIXROUTE)
-            kernel.route("add", dst=f"{shape.gateway}/32", oif=eth, scope=_LINK_SCOPE, prefsrc=str(address))
-            kernel.route("add", dst=str(shape.pods), gateway=str(shape.gateway), prefsrc=str(address))
-            kernel.route("add", dst="0.0.0.0/0", gateway=str(shape.gateway))
+    with inside(pod), open_kernel(f"set up the pod {address}") as kernel:
+        kernel.link("set", index=1, state="up")
+        # As the plug-in `ptp` does it: even the neighbours are reached by way of the node.
+        eth = _up(kernel, _ETH, address, shape.pods.prefixlen, flags=_IFA_F_NOPREFIXROUTE)
+        kernel.route("add", dst=f"{shape.gateway}/32", oif=eth, scope=_LINK_SCOPE, prefsrc=str(address))
+        kernel.route("add", dst=str(shape.pods), gateway=str(shape.gateway), prefsrc=str(address))
+        kernel.route("add", dst="0.0.0.0/0", gateway=str(shape.gateway))
     with open_kernel(f"route to the pod {address}") as kernel:
         kernel.route("add", dst=f"{address}/32", oif=index, scope=_LINK_SCOPE, prefsrc=str(shape.gateway))
 

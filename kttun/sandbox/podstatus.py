@@ -67,7 +67,7 @@ def status(old: dict[str, Any], containers: list[ContainerState], **more: Any) -
 
 def _condition(old: dict[str, Any], kind: str, value: str, **why: str) -> dict[str, Any]:
     """Give a condition whose time of change is kept when it has not changed."""
-    before = next((each for each in old.get("conditions") or () if each["type"] == kind), {})
+    before: dict[str, Any] = next((each for each in old.get("conditions") or () if each["type"] == kind), {})
     since = before.get("lastTransitionTime") if before.get("status") == value else None
     return {"type": kind, "status": value, "lastProbeTime": None, "lastTransitionTime": since or timestamp(), **why}
 

@@ -157,7 +157,7 @@ def _run(spec: ContainerSpec, network: int, log: int, said: int) -> None:
             case ("example", name):
                 code = _run_example(name, spec, said)
             case command:
-                os.execvpe(command[0], command, spec.environment)
+                os.execvpe(command[0], command, spec.environment)  # noqa: S606 - a pod's command, as it is given
     except OSError as error:
         what = f"exec: {spec.command[0]}: " if error.errno in {errno.ENOENT, errno.EACCES} else ""
         os.write(said, f"{what}{error.strerror}: {error.filename}".encode())
@@ -173,7 +173,7 @@ def _run_example(name: str, spec: ContainerSpec, said: int) -> int:
     os.environ.update(spec.environment)
     os.closerange(3, said)
     os.closerange(said, 1024)
-    sys.stdout = open(1, "w", buffering=1, encoding="utf-8", closefd=False)  # noqa: SIM115, PTH123 - lives as long as we
+    sys.stdout = open(1, "w", buffering=1, encoding="utf-8", closefd=False)  # noqa: SIM115 - lives as long as we
     try:
         return run(name)
     except SystemExit as leaving:

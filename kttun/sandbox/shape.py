@@ -64,9 +64,9 @@ class Shape:
 
 CANDIDATES = tuple(
     Shape(*(IPv4Network(f"{base}.{rest}") for rest in ("0.0/29", "64.0/18", "128.0/18")))
-    for base in ("198.19", "10.213", "172.29", "192.168", "10.87")
+    for base in ("10.213", "172.29", "10.87", "172.23", "192.168")
 )
-"""Tried in this order; the first lies in the range for benchmarks of network devices (RFC 2544), which hosts avoid."""
+"""Tried in this order. 198.18.0.0/15 (RFC 2544), which hosts avoid too, is where sessions get their TUN's address."""
 
 
 def choose(

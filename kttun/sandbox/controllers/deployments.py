@@ -70,7 +70,7 @@ class DeploymentController:
 
         def change(made: Object) -> None:
             status = made.setdefault("status", {})
-            before = next(iter(status.get("conditions") or ()), {})
+            before: Object = next(iter(status.get("conditions") or ()), {})
             since = before.get("lastTransitionTime") if before.get("status") == available else None
             reason = "MinimumReplicasAvailable" if available == "True" else "MinimumReplicasUnavailable"
             condition = {"type": "Available", "status": available, "reason": reason}

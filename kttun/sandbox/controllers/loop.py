@@ -19,9 +19,12 @@ if TYPE_CHECKING:
 
 
 class Controller(Protocol):
-    """One controller. `kinds` are what it looks at."""
+    """One controller."""
 
-    kinds: tuple[Kind, ...]
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """The kinds it looks at."""
+        ...
 
     def sync(self) -> float | None:
         """Make everything true that can be made true now; idempotent.

@@ -32,7 +32,7 @@ class _Bytes(CodecBase):
 class _Echo:
     """`/kttun.example.Echo/Say` gives back its message; `/grpc.health.v1.Health/Check` says SERVING."""
 
-    def __mapping__(self) -> Mapping[str, Handler]:  # noqa: PLW3201 - how grpclib finds methods
+    def __mapping__(self) -> Mapping[str, Handler]:
         return {
             "/kttun.example.Echo/Say": Handler(_say, Cardinality.UNARY_UNARY, bytes, bytes),
             "/grpc.health.v1.Health/Check": Handler(_check, Cardinality.UNARY_UNARY, bytes, bytes),
