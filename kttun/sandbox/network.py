@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from ipaddress import IPv4Address
 
-    from pyroute2.iproute.linux import IPRoute
-
+    from kttun.host.rtnetlink import IPRoute
     from kttun.sandbox.shape import Shape
 
 LINE = "kttun-sandbox"
