@@ -36,8 +36,9 @@ class ApiServer:
     async def stop(self) -> None:
         """End all connections and free the address."""
         self._faults.thaw()
-        self._close()
+        self.kill()
         await self._http.shutdown(CLOSING_S)
+        await asyncio.sleep(0)  # aborted connections are closed in the loop's next turn
 
     def kill(self) -> None:
         """Be gone, as after SIGKILL: connections end, new ones are refused. `start` brings it back."""
