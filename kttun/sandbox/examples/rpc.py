@@ -17,7 +17,7 @@ SERVING = b"\x08\x01"
 """A HealthCheckResponse whose status (field 1, varint) is SERVING (grpc.health.v1)."""
 
 
-class _Bytes(CodecBase):
+class Bytes(CodecBase):
     """Messages as they are: the echo need not understand them."""
 
     __content_subtype__ = "proto"
@@ -54,6 +54,6 @@ def serve() -> None:
 
 
 async def _serve() -> None:
-    server = Server([_Echo()], codec=_Bytes())
+    server = Server([_Echo()], codec=Bytes())
     await server.start("0.0.0.0", PORT)  # noqa: S104 - a pod's own network
     await server.wait_closed()
