@@ -70,7 +70,8 @@ def test_what_baseline_says(found, told):
         (
             spec(),
             (
-                'allowPrivilegeEscalation != false (container "c" must set securityContext.allowPrivilegeEscalation=false)'
+                'allowPrivilegeEscalation != false (container "c" must set '
+                "securityContext.allowPrivilegeEscalation=false)"
                 ', unrestricted capabilities (container "c" must set securityContext.capabilities.drop=["ALL"])'
                 ', runAsNonRoot != true (pod or container "c" must set securityContext.runAsNonRoot=true)'
                 ', seccompProfile (pod or container "c" must set securityContext.seccompProfile.type to '
