@@ -56,5 +56,11 @@ class Provider(Protocol):
         `gateway` is the network namespace of its pod.
         """
 
+    def router(self, network: str, pod: Path, address: str) -> AbstractContextManager[Path]:
+        """Give the network namespace of a router that is as far from all other pods as a gateway pod is.
+
+        They answer to `network` by way of it. It may be this pod, of which nothing else is wanted meanwhile.
+        """
+
     def is_workload(self, words: Sequence[str]) -> bool:
         """Tell by its command line whether a process is the program of the pods in tests/e2e/workloads."""

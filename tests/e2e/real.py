@@ -85,6 +85,11 @@ class RealKubernetes:
         """The kubelet talks to containerd in clear on the node's loopback, and containerd to the gateway in the pod."""
         return [(self.node_net, "lo"), (gateway, "lo")]
 
+    @contextmanager
+    def router(self, network: str, pod: Path, address: str) -> Iterator[Path]:
+        """All pods hang on one bridge with the node, which is the default gateway of each."""
+        yield self.node_net
+
     def is_workload(self, words: Sequence[str]) -> bool:
         return list(words) == ["ends", "serve"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import shutil
+import subprocess
 import sys
 import tempfile
 from contextlib import contextmanager
@@ -72,9 +73,9 @@ class Sandbox:
 
     @contextmanager
     def pods_do_not_forward(self) -> Iterator[None]:
-        self._kttun("fault", "away", "forwarding")
+        self._kttun("fault", "stop", "forwarding")
         yield
-        self._kttun("fault", "restart", "forwarding")
+        self._kttun("fault", "cont", "forwarding")
 
     def expired(self, token: str) -> str:
         return expired(token, self._there.path(STATE / "service-accounts.key").read_bytes())
@@ -82,6 +83,17 @@ class Sandbox:
     def carriers(self, gateway: Path) -> Sequence[tuple[Path, str]]:
         """Between the API server's TLS and the gateway there is one process, which connects in the pod."""
         return [(gateway, "lo")]
+
+    @contextmanager
+    def router(self, network: str, pod: Path, address: str) -> Iterator[Path]:
+        """Each pod hangs on a line of its own: between the pod and all others lies the node."""
+        _within(pod, "sysctl", "-qw", "net.ipv4.ip_forward=1")
+        _within(self.node_net, "ip", "route", "add", network, "via", address)
+        try:
+            yield pod
+        finally:
+            _within(self.node_net, "ip", "route", "delete", network, "via", address)
+            _within(pod, "sysctl", "-qw", "net.ipv4.ip_forward=0")
 
     def is_workload(self, words: Sequence[str]) -> bool:
         return str(ENDS) in words
@@ -111,3 +123,8 @@ class Sandbox:
     def _kttun(self, *words: str, network: str = "laptop") -> None:
         done = self._there.execute(KTTUN, "sandbox", *words, network=network)
         assert done.returncode == 0, f"kttun sandbox {shlex.join(words)}: {done.stdout}{done.stderr}"
+
+
+def _within(namespace: Path, *words: str) -> None:
+    """Run a program in a network namespace."""
+    subprocess.run(["nsenter", f"--net={namespace}", *words], check=True)

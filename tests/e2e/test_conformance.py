@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ PROGRAM = Path(__file__).with_name("conformance.py")
 EXPLAINED = REPO / "docs" / "conformance.md"
 FILTERED = 9999
 PLAIN = f"kttun-plain-{os.getpid()}"
+NETWORK, ROUTER, OBSERVER = "172.31.99.0/30", "172.31.99.1", "172.31.99.2"
 SECONDS = 240
 
 
@@ -50,7 +51,7 @@ def arguments() -> list[str]:
 
 
 def seen_plainly(values: Path) -> dict[str, Any]:
-    """Look from a namespace whose packets the node routes."""
+    """Look from a namespace whose packets are simply routed."""
     with routed_namespace():
         command = ["ip", "netns", "exec", PLAIN, PYTHON, *arguments(), f"--json={values}"]
         subprocess.run(command, check=True, timeout=SECONDS)
@@ -66,20 +67,20 @@ def seen_through_kttun(laptop: Laptop, values: Path) -> dict[str, Any]:
 
 @contextmanager
 def routed_namespace() -> Iterator[None]:
-    """Make a namespace beside the node, one router away from the pods, with no address translation."""
-    node = LAB.provider.node_net
-    run("ip", "netns", "add", PLAIN)
-    try:
-        run("ip", "link", "add", "plain", "netns", PLAIN, "type", "veth", "peer", "plain", "netns", str(node))
-        for namespace, address in ((node, "172.31.99.1/30"), (Path("/run/netns", PLAIN), "172.31.99.2/30")):
+    """Make a namespace that is as far from the pods as the laptop is by kttun, with no address translation."""
+    pod = pods("web", "feature-2")[0]
+    with ExitStack() as undo:
+        router = undo.enter_context(LAB.provider.router(NETWORK, workload_net(pod), pod))
+        run("ip", "netns", "add", PLAIN)
+        undo.callback(run, "ip", "netns", "delete", PLAIN)
+        run("ip", "link", "add", "plain", "netns", PLAIN, "type", "veth", "peer", "plain", "netns", str(router))
+        undo.callback(run, "ip", "-n", PLAIN, "link", "delete", "plain")
+        for namespace, address in ((router, ROUTER), (Path("/run/netns", PLAIN), OBSERVER)):
             enter = ["nsenter", f"--net={namespace}", "ip"]
-            run(*enter, "address", "add", address, "dev", "plain")
+            run(*enter, "address", "add", f"{address}/30", "dev", "plain")
             run(*enter, "link", "set", "plain", "up")
-        run("ip", "-n", PLAIN, "route", "add", "default", "via", "172.31.99.1")
+        run("ip", "-n", PLAIN, "route", "add", "default", "via", ROUTER)
         yield
-    finally:
-        subprocess.run(["nsenter", f"--net={node}", "ip", "link", "delete", "plain"], check=False)
-        run("ip", "netns", "delete", PLAIN)
 
 
 @contextmanager
