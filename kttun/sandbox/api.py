@@ -1,7 +1,7 @@
 """The API over HTTP: who asks, may he, what about; then the verb. Answers are JSON, refusals `Status` objects.
 
-A request passes: silence of a fault -> authentication -> impersonation -> target -> authorization -> the verb. Tables,
-protobuf and OpenAPI schemas are not offered: clients take plain objects instead.
+A request passes: silence of a fault -> authentication -> impersonation -> target -> authorization -> the verb. Protobuf
+and OpenAPI schemas are not offered.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from contextlib import aclosing
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -23,6 +24,7 @@ from kttun.sandbox.rbac import Attributes, Authorizer
 from kttun.sandbox.resources import Resources
 from kttun.sandbox.reviews import answer_review, answer_token_request
 from kttun.sandbox.status import StatusError, bad_request, forbidden, internal, not_allowed
+from kttun.sandbox.tables import table, wants_table
 from kttun.sandbox.target import target
 from kttun.sandbox.watches import watch
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
     from kttun.sandbox.faults import Faults
+    from kttun.sandbox.kinds import Kind
     from kttun.sandbox.pods import PodRuntime
     from kttun.sandbox.registry import Registry
     from kttun.sandbox.target import Target
@@ -81,12 +84,17 @@ class Api:
         if wanted.subresource and wanted.subresource != "status":
             return await self._subresource(wanted, request)
         if wanted.verb == "watch":
-            return await self._stream(request, watch(self._store, wanted.kind, wanted.namespace, request.query))
-        if wanted.verb == "get":
-            return _json(self._store.get(wanted.kind, wanted.namespace, wanted.name))
-        if wanted.verb == "list":
-            return _json(self._resources.list(wanted, request.query))
+            render = partial(_rendered, wanted.kind, request)
+            return await self._stream(request, watch(self._store, wanted.kind, wanted.namespace, request.query, render))
+        if wanted.verb in {"get", "list"}:
+            return _json(self._read(wanted, request))
         return self._change(user, wanted, request, await _body(request))
+
+    def _read(self, wanted: Target, request: web.BaseRequest) -> Object:
+        if wanted.verb == "get":
+            return _rendered(wanted.kind, request, self._store.get(wanted.kind, wanted.namespace, wanted.name))
+        found = self._resources.list(wanted, request.query)
+        return table(wanted.kind, found["items"], found["metadata"]) if _wants_table(request) else found
 
     def _document(self, user: User, request: web.BaseRequest) -> web.StreamResponse:
         asked = Attributes(request.method.lower(), path=request.path)
@@ -145,6 +153,16 @@ class Api:
                 await response.write(piece)
         await response.write_eof()
         return response
+
+
+def _wants_table(request: web.BaseRequest) -> bool:
+    return wants_table(request.headers.get("Accept", ""))
+
+
+def _rendered(kind: Kind, request: web.BaseRequest, found: Object) -> Object:
+    """Give one object as the client wants it: as it is, or as a Table of one row."""
+    meta = {"resourceVersion": found["metadata"]["resourceVersion"]}
+    return table(kind, [found], meta) if _wants_table(request) else found
 
 
 def _json(found: Object, code: int = 200, warnings: Iterable[str] = ()) -> web.Response:

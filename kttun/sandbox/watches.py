@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import aclosing
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from kttun.sandbox.selectors import matching
@@ -17,20 +18,27 @@ if TYPE_CHECKING:
     from kttun.sandbox.selectors import Predicate
     from kttun.sandbox.store import Event, Store
 
+    Render = Callable[[dict[str, Any]], Mapping[str, Any]]
+
 LONGEST_S = 1800
 """How long a watch goes on when the client says nothing (the API server: 30 to 60 minutes)."""
 
 
-def watch(store: Store, kind: Kind, namespace: str, query: Mapping[str, str]) -> AsyncGenerator[bytes, None]:
+def watch(
+    store: Store, kind: Kind, namespace: str, query: Mapping[str, str], render: Render
+) -> AsyncGenerator[bytes, None]:
     """Give one line an event until `timeoutSeconds` are over; the last may be a bookmark, or an ERROR with a Status.
 
-    Raises `StatusError` 400 for nonsense.
+    `render` makes of an object what the client wants to see. Raises `StatusError` 400 for nonsense.
     """
+    if query.get("sendInitialEvents"):  # clients that may want it list and watch instead when they are told so
+        why = "sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled"
+        raise StatusError(HTTPStatus.UNPROCESSABLE_ENTITY, "Invalid", f"ListOptions.meta.k8s.io is invalid: {why}")
     wanted = matching(query.get("labelSelector", ""), query.get("fieldSelector", ""))
     seconds, revision = _number(query, "timeoutSeconds") or LONGEST_S, _number(query, "resourceVersion")
     bookmark = query.get("allowWatchBookmarks") in {"true", "1"}
     events = store.subscribe(kind, since=revision or None)
-    lines = _told(events, seconds, lambda event: _lines(event, wanted) if _in(event, namespace) else [])
+    lines = _told(events, seconds, lambda event: _lines(event, wanted, render) if _in(event, namespace) else [])
     return _with_bookmark(lines, store, kind) if bookmark else lines
 
 
@@ -72,13 +80,13 @@ def _number(query: Mapping[str, str], name: str) -> int:
     return int(text)
 
 
-def _lines(event: Event, wanted: Predicate) -> list[bytes]:
+def _lines(event: Event, wanted: Predicate, render: Render) -> list[bytes]:
     """Tell an event to a watcher with a selector: what begins or ceases to match is added or deleted for him."""
     was = event.before is not None and wanted(event.before)
     now = event.change != "DELETED" and wanted(event.found)
     if not was and not now:
         return []
-    return [_line("MODIFIED" if was and now else "ADDED" if now else "DELETED", event.found)]
+    return [_line("MODIFIED" if was and now else "ADDED" if now else "DELETED", render(event.found))]
 
 
 def _line(change: str, found: Mapping[str, Any]) -> bytes:

@@ -165,6 +165,12 @@ def test_a_watch_from_a_forgotten_place_is_gone(shop, rest):
     assert (change, status["code"], status["reason"]) == ("ERROR", 410, "Expired")
 
 
+def test_a_watch_with_initial_events_is_refused_as_by_a_server_without_them(rest):
+    with pytest.raises(ApiException) as refused:
+        list(rest.watch(CONFIGS, timeout_s=1, sendInitialEvents="true"))
+    assert refused.value.status == 422
+
+
 def test_logs_come_as_text_by_container_and_tail(shop, rest):
     make_pod(shop)
     shop.runtime.printed["p", "main"] = [b"one\ntw", b"o\n"]

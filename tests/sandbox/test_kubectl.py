@@ -37,7 +37,10 @@ def kubectl(shop, tmp_path):
 
 def test_get_names_what_is_there(kubectl):
     assert kubectl("get", "pods", "-o", "name") == "pod/p\n"
-    assert re.search(r"^p +", kubectl("get", "po"), re.MULTILINE)
+    lines = [line.split() for line in kubectl("get", "po").splitlines()]
+    assert lines[0] == ["NAME", "READY", "STATUS", "RESTARTS", "IP", "AGE"]
+    assert lines[1][:4] == ["p", "0/1", "Running", "0"]
+    assert kubectl("get", "po", "-A").splitlines()[1].split()[:2] == ["shop", "p"]
     assert kubectl("get", "pods", "-A", "-l", "app=p", "-o", "jsonpath={.items[*].metadata.namespace}") == "shop"
     assert 'pods "q" not found' in kubectl("get", "pod", "q", code=1)
 
@@ -65,6 +68,20 @@ def test_apply_makes_what_is_not_there(kubectl):
     manifest = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: new}\ndata: {a: b}\n"
     assert kubectl("apply", "-f", "-", stdin=manifest) == "configmap/new created\n"
     assert kubectl("apply", "-f", "-", stdin=manifest) == "configmap/new unchanged\n"
+    assert kubectl("apply", "-f", "-", stdin=manifest.replace("b}", "c}")) == "configmap/new configured\n"
+    assert kubectl("get", "configmap", "new", "-o", "jsonpath={.data.a}") == "c"
+
+
+def test_get_follows_changes_as_lines(shop, kubectl):
+    command = [KUBECTL, "get", "pods", "--watch"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=kubectl.environ) as watching:
+        try:
+            assert watching.stdout.readline().split()[:3] == ["NAME", "READY", "STATUS"]
+            assert watching.stdout.readline().split()[:3] == ["p", "0/1", "Running"]
+            shop.call(shop.store.update, PODS, "shop", "p", lambda found: found["status"].update(phase="Failed"))
+            assert watching.stdout.readline().split()[:3] == ["p", "0/1", "Failed"]
+        finally:
+            watching.terminate()
 
 
 def test_delete_waits_until_the_pod_has_gone(shop, kubectl):
