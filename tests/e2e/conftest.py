@@ -37,15 +37,24 @@ def pytest_configure(config: pytest.Config) -> None:
     # Without the directory on pytest's command line its options are not known.
     LAB.provider = PROVIDERS[config.getoption("--provider", "sandbox")]()
     config.stash[TABLE] = []
+    config.addinivalue_line("markers", "lingers: leaves something that ends by itself; such tests come first")
+    config.addinivalue_line("markers", "waits: for what those have left; such tests come after all but the next")
     config.addinivalue_line("markers", "reshapes: brings the cluster up anew in another shape; such tests come last")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: item.get_closest_marker("reshapes") is not None)
+    items.sort(key=_place)
     for item in items:
         if item.path.parent == HERE and item.get_closest_marker("timeout") is None:
             # Making the lab ready is no part of any test.
             item.add_marker(pytest.mark.timeout(TEST_S, func_only=True))
+
+
+def _place(item: pytest.Item) -> int:
+    """Give an item's place among the others: what is left to end by itself does so while the others run."""
+    order = ("lingers", "waits", "reshapes")
+    marks = [order.index(name) for name in order if item.get_closest_marker(name)]
+    return [-1, 1, 2][marks[0]] if marks else 0
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

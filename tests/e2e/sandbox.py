@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from contextlib import contextmanager
+from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ IMAGES = {"kttun.test/workload:1": shlex.join([sys.executable, str(ENDS)]), "ktt
 """What the images of scripts/cluster are here."""
 STATE = Path("/run/kttun-sandbox")
 """Where the sandbox keeps its files, in the world."""
+LAN = "192.168.77.0/24"  # scripts/lab/settings.sh
 USUAL = {"NODE_NET": "172.30.0.0/24", "POD_CIDR": "10.244.0.0/16", "SERVICE_CIDR": "10.96.0.0/16"}
 """The networks of scripts/cluster."""
 
@@ -114,6 +116,11 @@ class Sandbox:
             self._kttun("start", "--no-examples", *networks, *images, network=line)
             # The sandbox keeps what is meant for it from going elsewhere; here it shall be seen where it goes.
             world.execute("ip", "route", "flush", "type", "unreachable", network=line)
+            if line == "lan":
+                # The laptop is behind its router then, and the node knows no network but its own.
+                _within(
+                    self.node_net, "ip", "route", "add", LAN, "via", str(next(ip_network(shape["NODE_NET"]).hosts()))
+                )
             shutil.copy(world.path(STATE / "admin.kubeconfig"), world.run / "users" / "admin")
             yield
         finally:
