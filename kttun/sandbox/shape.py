@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kttun.errors import EnvironmentFaultError
+from kttun.errors import EnvironmentFaultError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,6 +20,8 @@ NODE = "sandbox"
 """The node's name."""
 API_PORT = 6443
 """Where the API server listens, the usual port of a self-made cluster (kubeadm)."""
+NODE_NET_BITS, POD_BITS, SERVICE_BITS = 2, 5, 4
+"""Host bits that each network needs at least: two ends of a line; the examples and some more; up to `dns_service`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +80,11 @@ def choose(
 ) -> Shape:
     """Give the first candidate, with what was named in the place of its own, that no network of this machine overlaps.
 
-    Raises `EnvironmentFaultError`.
+    Raises `EnvironmentFaultError`, and `UsageError` for a named network that is too small.
     """
+    for named, least in ((node_net, NODE_NET_BITS), (pod_cidr, POD_BITS), (service_cidr, SERVICE_BITS)):
+        if named is not None and named.max_prefixlen - named.prefixlen < least:
+            raise UsageError(f"{named} is too small", f"it needs a prefix of {32 - least} or shorter")
     networks = list(taken)
     for each in CANDIDATES:
         shape = Shape(node_net or each.node_net, pod_cidr or each.pod_cidr, service_cidr or each.service_cidr)

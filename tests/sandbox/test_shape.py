@@ -4,7 +4,7 @@ from ipaddress import IPv4Network
 
 import pytest
 
-from kttun.errors import EnvironmentFaultError
+from kttun.errors import EnvironmentFaultError, UsageError
 from kttun.sandbox.settings import Settings
 from kttun.sandbox.shape import CANDIDATES, Shape, choose
 
@@ -19,6 +19,14 @@ def test_the_first_networks_are_taken_that_this_machine_does_not_have():
 def test_a_named_network_takes_the_place_of_its_own():
     named = IPv4Network("10.244.0.0/16")
     assert choose([], pod_cidr=named).pod_cidr == named
+
+
+@pytest.mark.parametrize(
+    "named", [{"node_net": "10.0.0.0/31"}, {"pod_cidr": "10.0.0.0/28"}, {"service_cidr": "10.0.0.0/29"}]
+)
+def test_a_network_must_hold_what_is_put_into_it(named):
+    with pytest.raises(UsageError, match="too small"):
+        choose([], **{name: IPv4Network(text) for name, text in named.items()})
 
 
 def test_nothing_free_is_said_so():
