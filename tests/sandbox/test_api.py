@@ -193,6 +193,26 @@ def test_a_log_that_is_not_there_says_why(shop, rest, query, state, told):
     assert refusal(rest.text, "/api/v1/namespaces/shop/pods/p/log", **query) == (400, "BadRequest", told)
 
 
+def test_a_pod_of_several_containers_wants_one_named(shop, rest):
+    make_pod(shop)
+    shop.call(shop.store.update, PODS, "shop", "p", lambda found: found["spec"]["containers"].append({"name": "side"}))
+    told = "a container name must be specified for pod p, choose one of: [main side]"
+    assert refusal(rest.text, "/api/v1/namespaces/shop/pods/p/log") == (400, "BadRequest", told)
+
+
+def test_a_bug_is_answered_as_an_internal_error(shop, rest, monkeypatch, caplog):
+    monkeypatch.setattr(shop.store, "get", lambda *_: 1 / 0)
+    code, reason, told = refusal(rest.get, f"{CONFIGS}/a")
+    assert (code, reason) == (500, "InternalError")
+    assert told == "Internal error occurred: division by zero"
+    assert "bug while answering GET" in caplog.text
+
+
+def test_a_subresource_that_a_kind_does_not_answer_is_refused(shop, rest):
+    make_pod(shop)
+    assert refusal(rest._object, "PUT", "/api/v1/namespaces/shop/pods/p/log", {}, {})[0] == 405
+
+
 def test_a_pod_without_a_node_has_neither_log_nor_ports(shop, rest):
     make_pod(shop, node="")
     assert refusal(rest.text, "/api/v1/namespaces/shop/pods/p/log")[2] == "pod p does not have a host assigned"

@@ -4,7 +4,7 @@ from ipaddress import IPv4Network
 
 import pytest
 
-from kttun.sandbox.kinds import CONFIG_MAPS, JOBS, NAMESPACES, PODS, QUOTAS, SERVICE_ACCOUNTS, SERVICES
+from kttun.sandbox.kinds import CONFIG_MAPS, DEPLOYMENTS, JOBS, NAMESPACES, PODS, QUOTAS, SERVICE_ACCOUNTS, SERVICES
 from kttun.sandbox.registry import Registry
 from kttun.sandbox.status import StatusError
 from kttun.sandbox.store import Store
@@ -79,6 +79,16 @@ def test_a_job_selects_its_pods_by_its_name_and_uid(registry):
     assert labels["job-name"] == labels["batch.kubernetes.io/job-name"] == "j"
     assert made["spec"]["selector"] == {"matchLabels": {"batch.kubernetes.io/controller-uid": uid}}
     assert labels["batch.kubernetes.io/controller-uid"] == uid
+
+
+def test_a_deployment_is_filled_in(registry):
+    template = {"spec": {"containers": [{"name": "c", "image": "host:5000/i", "ports": [{"containerPort": 80}]}]}}
+    made = {"metadata": {"name": "d", "namespace": "shop"}, "spec": {"template": template}}
+    spec = registry.create(DEPLOYMENTS, made).found["spec"]
+    (container,) = spec["template"]["spec"]["containers"]
+    assert spec["replicas"] == 1
+    assert container["imagePullPolicy"] == "Always"
+    assert container["ports"] == [{"containerPort": 80, "protocol": "TCP"}]
 
 
 def test_a_pod_is_filled_in(registry):
