@@ -21,7 +21,7 @@ from kttun.config import (
     UpConfig,
 )
 from kttun.errors import KttunError, UsageError
-from kttun.notation import device_name, label, networks, seconds, session_name
+from kttun.notation import device_name, ipv4_network, label, networks, seconds, session_name
 from kttun.settings.derive import keys_of
 from kttun.settings.settings import Settings
 
@@ -134,6 +134,7 @@ def make_parser(prog: str = "kttun") -> argparse.ArgumentParser:
     status.add_argument("--json", action="store_true", help="print one JSON object")
     _add_routes(verbs, [common, cluster, routes])
     _add_rbac(verbs, [common, cluster])
+    _add_sandbox(verbs, [common])
     version = _verb(verbs, "version", [common, cluster], "print the version")
     version.add_argument("--json", action="store_true", help="print one JSON object")
     _add_config(verbs, [common, cluster, routes, session])
@@ -247,6 +248,25 @@ def _add_config(verbs: Any, parents: list[_Parser]) -> None:
     config.usage = f"{config.prog} {{show,path}} [options]"
     config.add_argument("what", choices=("show", "path"), help="show: all values; path: the files")
     config.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def _add_sandbox(verbs: Any, parents: list[_Parser]) -> None:
+    sandbox = _verb(verbs, "sandbox", [], "an embedded practice cluster on this machine")
+    actions = sandbox.add_subparsers(dest="action", required=True, metavar="ACTION", parser_class=_Parser)
+    start = _verb(actions, "start", parents, "start it, with example Services, and say how to go on")
+    start.add_argument("--image", action="append", default=[], metavar="NAME=COMMAND", help="let pods run a local one")
+    start.add_argument(
+        "--node-net", type=ipv4_network, metavar="CIDR", help="the line between this machine and the node"
+    )
+    start.add_argument("--pod-cidr", type=ipv4_network, metavar="CIDR", help="else one that is free here")
+    start.add_argument("--service-cidr", type=ipv4_network, metavar="CIDR", help="else one that is free here")
+    start.add_argument("--no-examples", dest="examples", action="store_false", help="without example namespaces")
+    _verb(actions, "stop", parents, "end it and remove all that it left, also after it was killed")
+    status = _verb(actions, "status", parents, "show whether it runs, and where its kubeconfigs are")
+    status.add_argument("--json", action="store_true", help="print one JSON object")
+    fault = _verb(actions, "fault", parents, "break a part of it, for tests, or put it right")
+    fault.add_argument("fault", choices=("kill", "stop", "cont", "away", "restart"))
+    fault.add_argument("component", choices=("apiserver", "kubelet", "containerd", "forwarding"))
 
 
 def _up_config(options: argparse.Namespace) -> UpConfig:
