@@ -21,7 +21,15 @@ from kttun.config import (
     UpConfig,
 )
 from kttun.errors import KttunError, UsageError
-from kttun.notation import device_name, ipv4_network, label, networks, seconds, session_name
+from kttun.notation import (
+    device_name,
+    ipv4_network,
+    label,
+    networks,
+    repetitions,
+    seconds,
+    session_name,
+)
 from kttun.settings.derive import keys_of
 from kttun.settings.settings import Settings
 
@@ -133,8 +141,11 @@ def make_parser(prog: str = "kttun") -> argparse.ArgumentParser:
     status = _verb(verbs, "status", [common, cluster], "show sessions and how they are")
     status.add_argument("--json", action="store_true", help="print one JSON object")
     _add_routes(verbs, [common, cluster, routes])
+    _add_stats(verbs, [common, cluster])
     _add_rbac(verbs, [common, cluster])
     _add_sandbox(verbs, [common])
+    demo = _verb(verbs, "demo", [common], "show on this machine alone what kttun does, and leave nothing behind")
+    demo.add_argument("--keep", action="store_true", help="leave the practice cluster and the session running")
     version = _verb(verbs, "version", [common, cluster], "print the version")
     version.add_argument("--json", action="store_true", help="print one JSON object")
     _add_config(verbs, [common, cluster, routes, session])
@@ -231,6 +242,16 @@ def _add_routes(verbs: Any, parents: list[_Parser]) -> None:
     routes.add_argument(
         "--connected", type=networks, action="extend", default=[], metavar="CIDR", help="with --plan: own subnets"
     )
+
+
+def _add_stats(verbs: Any, parents: list[_Parser]) -> None:
+    stats = _verb(verbs, "stats", parents, "show a session's counters and rates")
+    form = stats.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print one JSON object a line")
+    form.add_argument("--tsv", action="store_true", help="print tab-separated rows")
+    stats.add_argument("--by", choices=("lane", "drop"), help="only this part")
+    stats.add_argument("--interval", type=seconds, metavar="S", help="print again after this time, until Ctrl-C")
+    stats.add_argument("--count", type=repetitions, metavar="N", help="print so often; default interval: 1s")
 
 
 def _add_rbac(verbs: Any, parents: list[_Parser]) -> None:

@@ -67,6 +67,13 @@ def seconds(text: str) -> float:
     return length
 
 
+def repetitions(text: str) -> int:
+    """Read how often something is done: a whole number from 1."""
+    if not (text.isascii() and text.isdigit() and int(text)):
+        raise ArgumentTypeError(f"'{text}' is not a whole number from 1")
+    return int(text)
+
+
 def label(text: str) -> tuple[str, str]:
     """Read KEY=VALUE; the value may be empty, as Kubernetes labels may."""
     key, separator, value = text.partition("=")
