@@ -45,11 +45,11 @@ def run(options: Namespace, console: Console) -> int:
     view = Console(quiet=options.quiet, color=options.color, stream=sys.stdout)
     with ExitStack() as undo:
         try:
-            with interrupts():
-                stage = Stage(view, undo.enter_context(claim(console)))
+            with interrupts() as signals:
+                stage = Stage(view, undo.enter_context(claim(console)), signals.held_back)
                 undo.callback(stage.end)
                 stage.set_up()
-                failed = look(view, stage.networks)
+                failed = look(view, stage.networks, signals.held_back)
         except Interrupted as interrupted:
             console.say(f"{interrupted}: undoing everything")
             return interrupted.exit_code

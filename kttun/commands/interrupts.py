@@ -38,26 +38,43 @@ class _Once:
     """A handler for all of them, which raises at the first signal only."""
 
     def __init__(self) -> None:
-        self.over = False
+        self.over = self._held = False
+        self._waiting: int | None = None
 
     def __call__(self, number: int, _frame: FrameType | None) -> None:
-        if not self.over:
+        if self._held:
+            self._waiting = self._waiting or number
+        elif not self.over:
             self.over = True
             raise Interrupted(number)
 
+    @contextmanager
+    def held_back(self) -> Iterator[None]:
+        """Raise only at the end of the block, which must be short: what it begins is noted before anything is undone.
+
+        A program that is being started runs before its caller knows it; an exception in between would lose it.
+        """
+        self._held = True
+        try:
+            yield
+        finally:
+            self._held = False
+        if self._waiting is not None:
+            self(self._waiting, None)
+
 
 @contextmanager
-def interrupts() -> Iterator[None]:
+def interrupts() -> Iterator[_Once]:
     """Raise `Interrupted` in the main thread at the first SIGINT, SIGTERM or SIGHUP of the block.
 
     From its end on they do nothing, however it ends: what follows is the undo. One that is ignored already stays so:
-    that is what nohup(1) asks for.
+    that is what nohup(1) asks for. What it gives can hold the exception back for a moment (`held_back`).
     """
     handler = _Once()
     for number in _WATCHED:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, handler)
     try:
-        yield
+        yield handler
     finally:
         handler.over = True

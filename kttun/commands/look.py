@@ -9,8 +9,10 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import time
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
@@ -20,6 +22,7 @@ from kttun.host.invoker import find_invoker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
     from ipaddress import IPv4Network, IPv6Network
     from typing import Any
 
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from kttun.host.invoker import Invoker
 
     Network = IPv4Network | IPv6Network
+    Uninterrupted = Callable[[], AbstractContextManager[None]]
 
 LONGEST_S = 15.0
 """A command that takes longer shows nothing: here all ends are on one machine."""
@@ -57,8 +61,12 @@ class Step:
     saw: Callable[[Output], str]
 
 
-def look(view: Console, networks: Mapping[str, str]) -> list[str]:
-    """Go through all steps; give the lines of those that did not hold. `networks` are the sandbox's, by name."""
+def look(view: Console, networks: Mapping[str, str], uninterrupted: Uninterrupted = nullcontext) -> list[str]:
+    """Go through all steps; give the lines of those that did not hold. `networks` are the sandbox's, by name.
+
+    `uninterrupted` makes a context in which no signal becomes an exception; one that comes in another moment ends the
+    command that runs.
+    """
     invoker = find_invoker(os.environ)
     sight, failed = _Sight(networks), []
     for step in sight.steps():
@@ -66,7 +74,7 @@ def look(view: Console, networks: Mapping[str, str]) -> list[str]:
             view.say(f"\n# not installed here, so left out: {step.line}")
             continue
         view.say("\n" + view.bold(f"$ {step.line}"))
-        output = _run(step.line, invoker)
+        output = _run(step.line, invoker, uninterrupted)
         view.say(output.text.rstrip())
         try:
             view.say(f"# {step.saw(output)}")
@@ -174,26 +182,37 @@ def _is_there(line: str, invoker: Invoker) -> bool:
     return shutil.which(_words(line)[0], path=invoker.environment.get("PATH")) is not None
 
 
-def _run(line: str, invoker: Invoker) -> Output:
+def _run(line: str, invoker: Invoker, uninterrupted: Uninterrupted) -> Output:
     # LC_ALL: what was seen is told by words that a translation would change.
     environment = {**invoker.environment, "LC_ALL": "C"}
     who: dict[str, Any] = {}
     if not invoker.is_root:
         who = {"user": invoker.uid, "group": invoker.gid, "extra_groups": invoker.groups}
     begun = time.monotonic()
-    process = subprocess.Popen(
-        _words(line),
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        **who,
-    )
-    try:
-        text, _ = process.communicate(timeout=LONGEST_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        text = f"{process.communicate()[0]}(no end after {LONGEST_S:g} s)"
+    with ExitStack() as undo:
+        with uninterrupted():
+            process = subprocess.Popen(
+                _words(line),
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                start_new_session=True,
+                **who,
+            )
+            undo.callback(_end, process)
+        try:
+            text, _ = process.communicate(timeout=LONGEST_S)
+        except subprocess.TimeoutExpired:
+            text = f"{_end(process)}(no end after {LONGEST_S:g} s)"
     return Output(text, process.returncode, time.monotonic() - begun)
+
+
+def _end(process: subprocess.Popen[str]) -> str:
+    """End a command and what it started, if it has not ended; give what it said."""
+    if process.poll() is not None:
+        return ""
+    os.killpg(process.pid, signal.SIGKILL)
+    return process.communicate()[0]

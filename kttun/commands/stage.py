@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from kttun.commands.claim import Mark
@@ -19,7 +20,8 @@ from kttun.sandbox.settings import Settings
 from kttun.sandbox.shape import choose
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+    from contextlib import AbstractContextManager
 
     from kttun.commands.claim import Claim
     from kttun.commands.console import Console
@@ -30,10 +32,15 @@ END_S = 20.0
 
 
 class Stage:
-    """Set up once and ended once, whatever happens in between; `end` leaves alone what `set_up` did not begin."""
+    """Set up once and ended once, whatever happens in between; `end` leaves alone what `set_up` did not begin.
 
-    def __init__(self, view: Console, held: Claim) -> None:
-        self._view, self._claim = view, held
+    `uninterrupted` makes a context in which no signal becomes an exception.
+    """
+
+    def __init__(
+        self, view: Console, held: Claim, uninterrupted: Callable[[], AbstractContextManager[None]] = nullcontext
+    ) -> None:
+        self._view, self._claim, self._uninterrupted = view, held, uninterrupted
         self._has_sandbox = self._kept = False
         self._session: subprocess.Popen[str] | None = None
         self.networks: dict[str, str] = {}
@@ -99,14 +106,15 @@ class Stage:
         self._view.say("")
         self._view.say(self._view.bold(f"$ sudo kttun {shlex.join(words)}"))
         # In a session of its own: Ctrl-C is for the demo, which ends things in their order.
-        self._session = subprocess.Popen(
-            [*this_program(), *words],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
+        with self._uninterrupted():
+            self._session = subprocess.Popen(
+                [*this_program(), *words],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+                start_new_session=True,
+            )
         assert self._session.stderr is not None  # noqa: S101 - for the type checker: it was asked for
         self._view_until_connected(self._session.stderr)
         self._view.say("# this machine is in the cluster's network now")

@@ -48,7 +48,8 @@ def _measures(name: str, ask: Any, options: Namespace) -> Iterator[Measure]:
     while left is None or left > 0:
         if before is not None:
             time.sleep(max(0.0, before.asked + interval - time.monotonic()))
-        before = measure(name, ask(), asked=time.monotonic(), at=time.time(), before=before)
+        asked, at = time.monotonic(), time.time()
+        before = measure(name, ask(), asked=asked, at=at, before=before)
         yield before
         left = None if left is None else left - 1
 
