@@ -67,7 +67,7 @@ class Stage:
             "it all runs on, for you:",
             "  curl http://web/",
             "  kttun stats --interval 1",
-            f"  sudo kubectl --kubeconfig {admin} get pods --all-namespaces",
+            f"  kubectl --kubeconfig {admin} get pods --all-namespaces",
             "and ends with:",
             f"  sudo kttun down --session {DEV_PLACE} && sudo kttun sandbox stop",
         )
