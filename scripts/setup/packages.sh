@@ -28,9 +28,19 @@ have_packages() { # PACKAGE...
     echo "not installed: ${missing[*]}; install them by: sudo apt-get install ${missing[*]}" >&2
     return 1
   fi
-  echo "installing by apt-get: ${missing[*]}"
   as_root apt-get update -qq
+  leave_out_unknown
+  echo "installing by apt-get: ${missing[*]}"
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+# Releases differ: what this one does not have is told and not waited for.
+leave_out_unknown() { # changes the caller's `missing`
+  local package known=()
+  for package in "${missing[@]}"; do
+    if apt-cache show "$package" >/dev/null 2>&1; then known+=("$package"); else echo "not in this release: $package" >&2; fi
+  done
+  missing=("${known[@]}")
 }
 
 packages_of() { # FILE...: the names in lists whose lines may end in a comment
