@@ -62,7 +62,7 @@ def parse(
     `read` gives the configuration, which weighs less than the words; without it there is none. Everything after the
     first ``--`` is left alone as `command`. Raises `UsageError` and what `read` raises; leaves by `SystemExit(0)` after
     ``--help`` and ``--version``, as argparse does. A broken configuration keeps nobody from a command that does without
-    it, such as `down`: there it is only left as `fault`.
+    it, such as `down`: there it is only left as `unread`.
     """
     ours, command = _split(words)
     parser = make_parser(prog)
@@ -70,11 +70,11 @@ def parse(
     if command and options.verb != "up":
         raise UsageError(f"kttun {options.verb} takes no command after --", f"kttun {options.verb} --help")
     keys = config_keys()
-    settings, fault = _settings(options, read, keys)
+    settings, unread = _settings(options, read, keys)
     _weigh(options, settings, keys)
     options = parser.parse_args(ours)
     options.words, options.command = list(words), command
-    options.keys, options.settings, options.fault = keys, settings, fault
+    options.keys, options.settings, options.unread = keys, settings, unread
     if options.verb == "up":
         options.config = _up_config(options)
     elif options.verb == "routes":

@@ -278,7 +278,7 @@ def test_a_broken_configuration_stops_only_those_that_act_on_it():
         with pytest.raises(UsageError, match="FILE:1"):
             parse(line.split(), read=broken)
     for line in ("down", "status", "routes", "version", "config path"):
-        assert parse(line.split(), read=broken).fault.message == "FILE:1: unknown key"
+        assert parse(line.split(), read=broken).unread.message == "FILE:1: unknown key"
 
 
 def test_without_config_nothing_is_read():
