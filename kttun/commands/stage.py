@@ -120,13 +120,14 @@ class Stage:
         self._view.say("# this machine is in the cluster's network now")
 
     def _view_until_connected(self, lines: Iterable[str]) -> None:
-        last = "it said nothing"
-        for line in lines:
-            last = line.rstrip()
-            self._view.say(last)
-            if last.startswith("connected to "):
+        why = "it said nothing"
+        for line in map(str.rstrip, lines):
+            self._view.say(line)
+            if line.startswith("connected to "):
                 return
-        raise EnvironmentFaultError("the session did not come up", f"it said: {last}")
+            if line.startswith("kttun: "):
+                why = line.removeprefix("kttun: ")
+        raise EnvironmentFaultError(f"the session did not come up: {why}")
 
     def _disconnect(self, session: subprocess.Popen[str]) -> None:
         session.terminate()
