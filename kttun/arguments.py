@@ -21,7 +21,15 @@ from kttun.config import (
     UpConfig,
 )
 from kttun.errors import KttunError, UsageError
-from kttun.notation import device_name, label, networks, seconds, session_name
+from kttun.notation import (
+    device_name,
+    ipv4_network,
+    label,
+    networks,
+    repetitions,
+    seconds,
+    session_name,
+)
 from kttun.settings.derive import keys_of
 from kttun.settings.settings import Settings
 
@@ -54,7 +62,7 @@ def parse(
     `read` gives the configuration, which weighs less than the words; without it there is none. Everything after the
     first ``--`` is left alone as `command`. Raises `UsageError` and what `read` raises; leaves by `SystemExit(0)` after
     ``--help`` and ``--version``, as argparse does. A broken configuration keeps nobody from a command that does without
-    it, such as `down`: there it is only left as `fault`.
+    it, such as `down`: there it is only left as `unread`.
     """
     ours, command = _split(words)
     parser = make_parser(prog)
@@ -62,11 +70,11 @@ def parse(
     if command and options.verb != "up":
         raise UsageError(f"kttun {options.verb} takes no command after --", f"kttun {options.verb} --help")
     keys = config_keys()
-    settings, fault = _settings(options, read, keys)
+    settings, unread = _settings(options, read, keys)
     _weigh(options, settings, keys)
     options = parser.parse_args(ours)
     options.words, options.command = list(words), command
-    options.keys, options.settings, options.fault = keys, settings, fault
+    options.keys, options.settings, options.unread = keys, settings, unread
     if options.verb == "up":
         options.config = _up_config(options)
     elif options.verb == "routes":
@@ -133,7 +141,11 @@ def make_parser(prog: str = "kttun") -> argparse.ArgumentParser:
     status = _verb(verbs, "status", [common, cluster], "show sessions and how they are")
     status.add_argument("--json", action="store_true", help="print one JSON object")
     _add_routes(verbs, [common, cluster, routes])
+    _add_stats(verbs, [common, cluster])
     _add_rbac(verbs, [common, cluster])
+    _add_sandbox(verbs, [common])
+    demo = _verb(verbs, "demo", [common], "show on this machine alone what kttun does, and leave nothing behind")
+    demo.add_argument("--keep", action="store_true", help="leave the practice cluster and the session running")
     version = _verb(verbs, "version", [common, cluster], "print the version")
     version.add_argument("--json", action="store_true", help="print one JSON object")
     _add_config(verbs, [common, cluster, routes, session])
@@ -232,6 +244,16 @@ def _add_routes(verbs: Any, parents: list[_Parser]) -> None:
     )
 
 
+def _add_stats(verbs: Any, parents: list[_Parser]) -> None:
+    stats = _verb(verbs, "stats", parents, "show a session's counters and rates")
+    form = stats.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print one JSON object a line")
+    form.add_argument("--tsv", action="store_true", help="print tab-separated rows")
+    stats.add_argument("--by", choices=("lane", "drop"), help="only this part")
+    stats.add_argument("--interval", type=seconds, metavar="S", help="print again after this time, until Ctrl-C")
+    stats.add_argument("--count", type=repetitions, metavar="N", help="print so often; default interval: 1s")
+
+
 def _add_rbac(verbs: Any, parents: list[_Parser]) -> None:
     rbac = _verb(
         verbs, "rbac", parents, "print the least Role and RoleBinding that kttun needs, as YAML", configured=True
@@ -247,6 +269,25 @@ def _add_config(verbs: Any, parents: list[_Parser]) -> None:
     config.usage = f"{config.prog} {{show,path}} [options]"
     config.add_argument("what", choices=("show", "path"), help="show: all values; path: the files")
     config.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def _add_sandbox(verbs: Any, parents: list[_Parser]) -> None:
+    sandbox = _verb(verbs, "sandbox", [], "an embedded practice cluster on this machine")
+    actions = sandbox.add_subparsers(dest="action", required=True, metavar="ACTION", parser_class=_Parser)
+    start = _verb(actions, "start", parents, "start it, with example Services, and say how to go on")
+    start.add_argument("--image", action="append", default=[], metavar="NAME=COMMAND", help="let pods run a local one")
+    start.add_argument(
+        "--node-net", type=ipv4_network, metavar="CIDR", help="the line between this machine and the node"
+    )
+    start.add_argument("--pod-cidr", type=ipv4_network, metavar="CIDR", help="else one that is free here")
+    start.add_argument("--service-cidr", type=ipv4_network, metavar="CIDR", help="else one that is free here")
+    start.add_argument("--no-examples", dest="examples", action="store_false", help="without example namespaces")
+    _verb(actions, "stop", parents, "end it and remove all that it left, also after it was killed")
+    status = _verb(actions, "status", parents, "show whether it runs, and where its kubeconfigs are")
+    status.add_argument("--json", action="store_true", help="print one JSON object")
+    fault = _verb(actions, "fault", parents, "break a part of it, for tests, or put it right")
+    fault.add_argument("fault", choices=("kill", "stop", "cont", "away", "restart"))
+    fault.add_argument("component", choices=("apiserver", "kubelet", "containerd", "forwarding"))
 
 
 def _up_config(options: argparse.Namespace) -> UpConfig:

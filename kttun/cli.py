@@ -33,8 +33,8 @@ def main(argv: Sequence[str] | None = None, prog: str = "kttun") -> int:
     try:
         options = parse(list(sys.argv[1:] if argv is None else argv), prog, _reader(os.environ))
         console = Console(quiet=options.quiet, debug=options.debug, color=options.color)
-        if options.fault:
-            console.warn(f"{options.fault.message}; the configuration is left out", *options.fault.hints)
+        if options.unread:
+            console.warn(f"{options.unread.message}; the configuration is left out", *options.unread.hints)
         # Each command imports only what it needs: `version` must not wait for a Kubernetes client, and the root
         # helper must never load one.
         command = importlib.import_module(f"kttun.commands.{options.verb}")

@@ -31,6 +31,15 @@ def networks(text: str) -> list[Network]:
         raise ArgumentTypeError(str(error)) from None
 
 
+def ipv4_network(text: str) -> IPv4Network:
+    """Read one IPv4 CIDR."""
+    match networks(text):
+        case [IPv4Network() as network]:
+            return network
+        case _:
+            raise ArgumentTypeError(f"'{text}' is not one IPv4 CIDR such as 10.96.0.0/16")
+
+
 def _network(text: str) -> Network:
     try:
         meant = ip_network(text, strict=False)
@@ -56,6 +65,13 @@ def seconds(text: str) -> float:
     if length > _LONGEST_S:
         raise ArgumentTypeError(f"'{text}' is longer than a year")
     return length
+
+
+def repetitions(text: str) -> int:
+    """Read how often something is done: a whole number from 1."""
+    if not (text.isascii() and text.isdigit() and int(text)):
+        raise ArgumentTypeError(f"'{text}' is not a whole number from 1")
+    return int(text)
 
 
 def label(text: str) -> tuple[str, str]:

@@ -278,7 +278,7 @@ def test_a_broken_configuration_stops_only_those_that_act_on_it():
         with pytest.raises(UsageError, match="FILE:1"):
             parse(line.split(), read=broken)
     for line in ("down", "status", "routes", "version", "config path"):
-        assert parse(line.split(), read=broken).fault.message == "FILE:1: unknown key"
+        assert parse(line.split(), read=broken).unread.message == "FILE:1: unknown key"
 
 
 def test_without_config_nothing_is_read():
@@ -308,3 +308,22 @@ def test_no_words_are_more_than_wrong_usage(words):
     except SystemExit as left:  # --help and --version
         parsed = left.code
     assert parsed == 0 or isinstance(parsed, UpConfig | UsageError)
+
+
+def test_the_sandbox_takes_networks_and_images():
+    line = "sandbox start --pod-cidr 10.244.0.0/16 --image a:1=sleep --image b:1=true --no-examples"
+    options = parse(line.split())
+    assert (options.action, options.pod_cidr, options.node_net) == ("start", ip_network("10.244.0.0/16"), None)
+    assert (options.image, options.examples) == (["a:1=sleep", "b:1=true"], False)
+
+
+@pytest.mark.parametrize("cidr", ["fd00::/64", "10.0.0.0/16,10.1.0.0/16", "10.0.0.1/16", "nonsense"])
+def test_a_network_of_the_sandbox_is_one_of_ipv4(cidr):
+    refusal(f"sandbox start --pod-cidr {cidr}")
+
+
+@pytest.mark.parametrize(
+    "line", ["sandbox", "sandbox begin", "sandbox fault break apiserver", "sandbox fault kill etcd"]
+)
+def test_the_sandbox_knows_its_actions(line):
+    refusal(line)

@@ -21,8 +21,8 @@ END_S = 15.0
 def run(options: Namespace, console: Console) -> int:
     """End sessions; ending none is fine, so it may be called twice."""
     for session in _meant(options):
-        _end(session, console)
-    _remove_leftovers(console)
+        end(session, console)
+    remove_leftovers(console)
     return 0
 
 
@@ -48,7 +48,8 @@ def _is_ours_and_lives(session: Found) -> bool:
     return True
 
 
-def _end(session: Found, console: Console) -> None:
+def end(session: Found, console: Console) -> None:
+    """End one session and wait until it is gone. Raises `TunnelError` when it does not end, `RefusedError`."""
     try:
         session.ask("down")
     except NoSuchSessionError:
@@ -64,7 +65,8 @@ def _end(session: Found, console: Console) -> None:
     console.say(f"session {session.name} ended")
 
 
-def _remove_leftovers(console: Console) -> None:
+def remove_leftovers(console: Console) -> None:
+    """Remove what dead sessions left on this machine, and tell each. Raises `EnvironmentFaultError`."""
     from kttun.host import leftovers  # noqa: PLC0415 - netlink is loaded only when it is needed
     from kttun.host.echo import Echo  # noqa: PLC0415
 

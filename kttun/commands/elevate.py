@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 PROGRAMS = frozenset({"kttun", "kubectl-tun"})
 
 
-def become_root(words: Sequence[str], console: Console) -> NoReturn:
+def become_root(words: Sequence[str], console: Console, *otherwise: str) -> NoReturn:
     """Go on as sudo with the same command line, where somebody sits at a terminal.
 
     This process becomes sudo: its exit code is the one that counts (kttun's own, or 1 when sudo says no), and signals
     reach it. Raises `EnvironmentFaultError` with the line to type in scripts, where a question would hang, and without
-    sudo.
+    sudo; `otherwise` are its further hints.
     """
     line = ["sudo", *this_program(), *words]
     sudo = shutil.which("sudo")
@@ -37,7 +37,7 @@ def become_root(words: Sequence[str], console: Console) -> NoReturn:
         raise EnvironmentFaultError(
             "root is needed to make a network device and routes",
             shlex.join(line),
-            "--dry-run prints the plan without it",
+            *otherwise,
         )
     console.say(f"root is needed to make a network device and routes: {shlex.join(line)}")
     os.execv(sudo, line)  # noqa: S606 - no shell is wanted: the words are as they were typed

@@ -40,11 +40,11 @@ class Interrupted(BaseException):
         return 128 + self.number
 
 
-class _Handler:
+class Interrupts:
     """One handler for all of them: raises the first signal, and that one again by the timer until it is `over`."""
 
     def __init__(self) -> None:
-        self.over = False
+        self.over = self._held = False
         self._first: int | None = None
 
     def __call__(self, number: int, _frame: FrameType | None) -> None:
@@ -52,7 +52,22 @@ class _Handler:
             return
         self._first = self._first or number
         signal.setitimer(signal.ITIMER_REAL, AGAIN_S)
-        raise Interrupted(self._first)
+        if not self._held:
+            raise Interrupted(self._first)
+
+    @contextmanager
+    def held_back(self) -> Iterator[None]:
+        """Raise only at the end of the block, which must be short: what it begins is noted before anything is undone.
+
+        A program that is being started runs before its caller knows it; an exception in between would lose it.
+        """
+        self._held = True
+        try:
+            yield
+        finally:
+            self._held = False
+        if self._first is not None and not self.over:
+            raise Interrupted(self._first)
 
     def end(self) -> None:
         """Raise no more."""
@@ -61,18 +76,19 @@ class _Handler:
 
 
 @contextmanager
-def interrupts() -> Iterator[None]:
+def interrupts() -> Iterator[Interrupts]:
     """Raise `Interrupted` in the main thread at the first SIGINT, SIGTERM or SIGHUP of the block.
 
     From its end on they do nothing, however it ends: what follows is the undo. One that is ignored already stays so:
-    that is what nohup(1) asks for. Takes the process's real-time timer (setitimer(2)) for itself.
+    that is what nohup(1) asks for. What it gives can hold the exception back for a moment (`held_back`). Takes the
+    process's real-time timer (setitimer(2)) for itself.
     """
-    handler = _Handler()
+    handler = Interrupts()
     signal.signal(signal.SIGALRM, handler)
     for number in _WATCHED:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, handler)
     try:
-        yield
+        yield handler
     finally:
         handler.end()

@@ -31,7 +31,7 @@ def run(options: Namespace, console: Console) -> int:
     if not options.config.dry_run:
         from kttun.commands.elevate import become_root  # noqa: PLC0415
 
-        become_root(options.words, console)
+        become_root(options.words, console, "--dry-run prints the plan without it")
     return _plan(options, console)
 
 

@@ -96,16 +96,32 @@ def set_capabilities(mask: int) -> None:
         _raise()
 
 
-def _empty_root() -> None:
-    """Bounding set and securebits first, for they need CAP_SETPCAP, which a container may lack: then they stay."""
+def limit_capabilities(mask: int, *, no_new_privs: bool) -> None:
+    """Keep only the capabilities in the bits of `mask`, for this process and whatever it executes.
+
+    What a container runtime does before it starts a container. Raises `OSError`.
+    """
+    _bound(mask)
+    if no_new_privs:
+        _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+
+
+def _bound(mask: int) -> None:
+    """Reduce the bounding set; without CAP_SETPCAP, which a container may lack, it stays as it is."""
     for capability in range(64):
         try:
-            _prctl(_PR_CAPBSET_DROP, capability)
+            if not mask >> capability & 1:
+                _prctl(_PR_CAPBSET_DROP, capability)
         except OSError as error:
             if error.errno == errno.EINVAL:  # above the last one that this kernel knows
                 break
             if error.errno != errno.EPERM:
                 raise
+
+
+def _empty_root() -> None:
+    """Bounding set and securebits first, for they need CAP_SETPCAP, which a container may lack: then they stay."""
+    _bound(0)
     with suppress(PermissionError):
         _prctl(_PR_SET_SECUREBITS, _SECUREBITS_ALL_LOCKED)
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)

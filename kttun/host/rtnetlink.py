@@ -15,7 +15,7 @@ from kttun.errors import EnvironmentFaultError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["NetlinkError", "explained", "open_kernel"]
+__all__ = ["IPRoute", "NetlinkError", "explained", "open_kernel"]
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2154  # sourced by up.sh
+# shellcheck shell=bash disable=SC2154  # sourced by up.sh and alone.sh
 # The laptop's own world: a router which is also the DNS server, and one web server that plays the Internet.
 #
 # Nothing leaves it. What the router gets for the cluster's networks it counts: that is a leak of the tunnel.
@@ -49,11 +49,13 @@ table inet lab {
 NFT
 }
 
-start_lan() {
+start_in_lan() { # NAME COMMAND...
+  nsenter --net="/run/netns/$LAN" setsid "${@:2}" >> "$RUN/log/lan-$1.log" 2>&1 < /dev/null 9>&- &
+}
+
+start_lan() { # its programs, a DNS server and a public web server, come by start_in_lan
   lan_zone > "$RUN/config/lan.zone"
   lan_corefile > "$RUN/config/lan.corefile"
   in_net "$LAN" sysctl -qw net.ipv4.ip_forward=1
   lan_firewall | in_net "$LAN" nft -f -
-  nsenter --net="/run/netns/$LAN" setsid "$BIN/coredns" -conf "$RUN/config/lan.corefile" >> "$RUN/log/lan-dns.log" 2>&1 < /dev/null 9>&- &
-  nsenter --net="/run/netns/$LAN" setsid "$BIN/ends" serve >> "$RUN/log/lan-web.log" 2>&1 < /dev/null 9>&- &
 }

@@ -26,6 +26,13 @@ open_path() { # PATH
   done
 }
 
+# What was not built is what the machine has, if it has it.
+own_program() { # NAME FILE
+  [ -e "$2" ] || return 0
+  touch "/usr/local/bin/$1"
+  mount --bind "$2" "/usr/local/bin/$1"
+}
+
 own_file_systems() {
   mount -t tmpfs -o mode=755 tmpfs /run
   mkdir -m 700 "$LAYERS"
@@ -33,9 +40,8 @@ own_file_systems() {
   mkdir "$LAYERS/repository"
   mount --bind "$REPO" "$LAYERS/repository"
   private_copy /usr/local/bin 755
-  touch /usr/local/bin/kubectl /usr/local/bin/ends
-  mount --bind "$KUBE_BIN/kubectl" /usr/local/bin/kubectl
-  mount --bind "$BIN/ends" /usr/local/bin/ends
+  own_program kubectl "${KUBECTL:-$KUBE_BIN/kubectl}"
+  own_program ends "$BIN/ends"
   private_copy /etc 755
   private_copy /root 711
   private_copy /home 755
@@ -82,4 +88,6 @@ own_devices
 own_names
 own_users
 echo yes >&3
-exec "$BIN/pause" 3>&-
+exec 3>&-
+sleep infinity & # for ever; meanwhile bash reaps what other processes leave to it
+wait

@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2154  # sourced by up.sh
+# shellcheck shell=bash disable=SC2154  # sourced by up.sh and alone.sh
 # Three network namespaces and the lines between them:
 #
 #   laptop lan (.2) ------ 192.168.77.0/24 ------ (.1) lan [router, DNS, "Internet"]
@@ -21,17 +21,25 @@ line() { # NAMESPACE DEVICE ADDRESS NAMESPACE DEVICE ADDRESS
   ip -n "$4" link set "$5" up
 }
 
-make_networks() {
+make_namespaces() { # NAME...
   local namespace
-  fence_machine
-  for namespace in "$NODE" "$LAPTOP" "$LAN"; do
+  for namespace in "$@"; do
     ip netns add "$namespace"
     in_net "$namespace" sysctl -qw net.ipv4.ip_forward=0
     ip -n "$namespace" link set lo up
   done
+}
+
+make_lan() {
   line "$LAPTOP" lan "$LAN_LAPTOP" "$LAN" lan "$LAN_ROUTER"
   ip -n "$LAPTOP" route add default via "$LAN_ROUTER"
   ip -n "$LAN" address add "$PUBLIC_WEB/32" dev lo
+}
+
+make_networks() {
+  fence_machine
+  make_namespaces "$NODE" "$LAPTOP" "$LAN"
+  make_lan
   case $API_PATH in
     direct) line "$LAPTOP" site "$NODE_ROUTER" "$NODE" uplink "$NODE_IP" ;;
     gateway) line "$LAN" site "$NODE_ROUTER" "$NODE" uplink "$NODE_IP" ;;

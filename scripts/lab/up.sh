@@ -7,6 +7,7 @@ derive
 . "$HERE/node-config.sh"
 . "$HERE/networks.sh"
 . "$HERE/lan.sh"
+. "$HERE/machine.sh"
 
 check() {
   [ "$(id -u)" = 0 ] || die "needs root"
@@ -20,17 +21,6 @@ check() {
   [[ $PROXY_MODE = iptables || ${NODE_NET%.*.*} != "${SERVICE_CIDR%.*.*}" ]] ||
     die "the API server cannot lie inside the Service network with --proxy-mode nftables" "--proxy-mode iptables"
   [[ $API_PATH =~ ^(direct|gateway)$ ]] || die "API path $API_PATH: direct or gateway"
-}
-
-STARTED=${EPOCHREALTIME/./}
-report() { printf '%6.1f s  %s\n' "$(((${EPOCHREALTIME/./} - STARTED) / 100000))e-1" "$1"; }
-
-wait_for() { # SECONDS WHAT COMMAND...
-  local deadline=$((SECONDS + $1))
-  until "${@:3}" &> /dev/null; do
-    ((SECONDS < deadline)) || die "no $2 after $1 s" "logs are in $RUN/log"
-    sleep 0.1
-  done
 }
 
 make_cgroups() {
@@ -51,13 +41,7 @@ make_cgroups() {
   done
 }
 
-start_machine() { # NETWORK NAMESPACE SCRIPT: the script becomes PID 1 of a small machine
-  nsenter --net="/run/netns/$1" unshare --mount --uts --pid --fork --kill-child --mount-proc \
-    setsid "$HERE/$2" > "$RUN/log/${2%.sh}.log" 2>&1 < /dev/null 9>&- &
-}
-
 images_imported() { [ -e "$RUN/images-imported" ]; }
-laptop_ready() { [ -s "$RUN/laptop-ready" ]; }
 node_exists() { kubectl get node node1; }
 
 check
@@ -72,10 +56,9 @@ make_cgroups
 write_node_config
 start_machine "$NODE" node.sh
 start_lan
-start_machine "$LAPTOP" laptop.sh
-wait_for 10 laptop laptop_ready
-first_process "$LAPTOP" > "$RUN/pid/laptop"
-report "laptop ready"
+start_in_lan dns "$BIN/coredns" -conf "$RUN/config/lan.corefile"
+start_in_lan web "$BIN/ends" serve
+start_laptop
 wait_for 120 "API server" kubectl get --raw /readyz
 report "API server ready"
 sed "s/@DNS_IP@/$DNS_IP/" "$HERE/coredns.yaml" | kubectl apply -f - > /dev/null

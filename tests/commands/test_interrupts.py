@@ -126,3 +126,31 @@ def test_a_storm_of_signals_breaks_no_undo_and_leaves_no_word_nor_a_deaf_child()
     assert said == "[False, False, False]\nundone\n"
     assert complained == ""
     assert process.returncode in {129, 130, 143}
+
+
+@pytest.mark.parametrize("number", WATCHED)
+def test_what_is_held_back_is_raised_at_the_end_of_its_block(number):
+    done = []
+
+    def work():
+        with interrupts() as signals:
+            with signals.held_back():
+                signal.raise_signal(number)
+                signal.raise_signal(signal.SIGTERM)
+                done.append("held")
+            done.append("never")
+
+    with pytest.raises(Interrupted) as caught:
+        work()
+    assert (done, caught.value.number) == (["held"], number)
+
+
+def test_a_block_without_a_signal_ends_as_any_other():
+    done = []
+    with interrupts() as signals:
+        with signals.held_back():
+            done.append("first")
+        with pytest.raises(ValueError, match="its own"), signals.held_back():
+            raise ValueError("its own")
+        done.append("second")
+    assert done == ["first", "second"]

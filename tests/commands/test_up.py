@@ -9,6 +9,8 @@ from kttun.commands import elevate, up, worker
 from kttun.errors import EnvironmentFaultError
 from kttun.host import client, invoker, privileges, spawn
 
+DRY = "--dry-run prints the plan without it"
+
 
 @pytest.fixture
 def calls(monkeypatch):
@@ -54,12 +56,12 @@ def test_without_root_it_becomes_root_with_the_words_as_they_were(calls, run, mo
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     became = []
 
-    def become_root(words, console):
-        became.append((words, console))
+    def become_root(words, console, *otherwise):
+        became.append((words, console, *otherwise))
         raise EnvironmentFaultError("root is needed")
 
     monkeypatch.setattr(elevate, "become_root", become_root)
     with pytest.raises(EnvironmentFaultError):
         run(up, "up shop --exclude 10.0.0.0/8 -- sh -c $HOME")
-    assert became == [(["up", "shop", "--exclude", "10.0.0.0/8", "--", "sh", "-c", "$HOME"], run.console)]
+    assert became == [(["up", "shop", "--exclude", "10.0.0.0/8", "--", "sh", "-c", "$HOME"], run.console, DRY)]
     assert calls == []

@@ -1,58 +1,107 @@
-"""The cluster as its administrator sees it: everything here goes by scripts/cluster, or into the node's namespaces."""
+"""The cluster under test, whoever provides it: its administrator's view, and what lies behind the API."""
 
 from __future__ import annotations
 
-import json
-import os
 import subprocess
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
+import yaml
+
+from .cluster_user import ClusterUser
+from .processes import all_processes
 from .waiting import until
 
-REPO = Path(__file__).resolve().parents[2]
-CLUSTER = REPO / "scripts" / "cluster"
-KTTUN = REPO / ".venv" / "bin" / "kttun"
-DIRECTORY = Path(os.environ.get("KTTUN_LAB") or Path.home() / ".cache" / "kttun-lab")
-RUN = DIRECTORY / "run"
-"""Everything that belongs to the running cluster and goes with it."""
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from contextlib import AbstractContextManager
 
-NODE_NET = Path("/run/netns/kttun-lab-node")
-LAPTOP_NET = Path("/run/netns/kttun-lab-laptop")
+    from .processes import Process
+    from .provider import Provider
+
+REPO = Path(__file__).resolve().parents[2]
+KTTUN = REPO / ".venv" / "bin" / "kttun"
+WORKLOADS = Path(__file__).with_name("workloads")
 
 OURS = "app.kubernetes.io/managed-by=kttun"
 SESSION = "kttun.dev/session"
-KINDS = "jobs,pods,services,configmaps,secrets,serviceaccounts,roles,rolebindings,endpointslices,leases,networkpolicies"
+KINDS = (
+    "jobs", "pods", "services", "configmaps", "secrets", "serviceaccounts", "roles", "rolebindings", "endpointslices",
+    "leases", "networkpolicies",
+)  # fmt: skip
 GONE_S = 120
 """How soon a namespace holds nothing of a session any more, however it ended: the bound that kttun promises."""
+READY_S = 60
 
 
-def cluster(*words: str, stdin: str = "", seconds: float = 120) -> str:
-    """Run scripts/cluster; give its stdout, fail with its stderr."""
-    done = subprocess.run(
-        [CLUSTER, *words], input=stdin, capture_output=True, text=True, timeout=seconds, check=False, cwd=REPO
-    )
-    assert done.returncode == 0, f"scripts/cluster {' '.join(words)}: {done.stdout}{done.stderr}"
-    return done.stdout
+class Lab:
+    """The provider of this run, and the users of its cluster; there is one, `LAB`."""
+
+    provider: Provider
+
+    def __init__(self) -> None:
+        self._users: dict[str, ClusterUser] = {}
+
+    @property
+    def admin(self) -> ClusterUser:
+        return self.user("admin")
+
+    def user(self, name: str) -> ClusterUser:
+        """Give a cluster user as he calls from the laptop, by the kubeconfig that there is now."""
+        if name not in self._users:
+            self._users[name] = ClusterUser(self.provider.run / "users" / name, self.provider.laptop_net)
+        return self._users[name]
+
+    def close(self) -> None:
+        """Forget all users and their connections; the cluster may be another one afterwards."""
+        for user in self._users.values():
+            user.close()
+        self._users.clear()
+
+    def prepare(self) -> None:
+        """Make a running cluster ready for the tests: images, workloads, and `dev` with the printed Role."""
+        self.close()
+        self.provider.provide_images()
+        apply_workloads()
+        add_user("dev", "feature-1", printed_roles("dev", "feature-1"))
 
 
-def kubectl(*words: str, stdin: str = "") -> str:
-    return cluster("kubectl", *words, stdin=stdin)
+LAB = Lab()
 
 
-def get(kinds: str, namespace: str, selector: str = "") -> list[dict[str, Any]]:
+def apply_workloads() -> None:
+    """Have the pods of the tests run and their Services answer; what is there already stays as it is."""
+    for file in ("namespaces", "feature-1", "feature-2"):
+        LAB.admin.apply((WORKLOADS / f"{file}.yaml").read_text())
+    for namespace in ("feature-1", "feature-2"):
+        wait_until_available(namespace)
+        url = f"http://{service_address('web', namespace)}/"
+        # Whatever translates Services is the last to know.
+        answers = ("nsenter", f"--net={LAB.provider.node_net}", "curl", "-s", "-o/dev/null", "-m1", url)
+        until(lambda words=answers: not subprocess.run(words, check=False).returncode, READY_S, f"an answer of {url}")
+
+
+def wait_until_available(namespace: str) -> None:
+    """Wait until all Deployments of a namespace have their pods."""
+    until(lambda: all(map(_available, get(["deployments"], namespace))), READY_S, f"all pods of {namespace}")
+
+
+def _available(deployment: dict[str, Any]) -> bool:
+    wanted = deployment["spec"].get("replicas", 1)
+    return bool(deployment.get("status", {}).get("availableReplicas", 0) >= wanted)
+
+
+def get(kinds: Iterable[str], namespace: str, selector: str = "") -> list[dict[str, Any]]:
     """Give the objects of these kinds."""
-    found: list[dict[str, Any]] = json.loads(kubectl("get", kinds, "-n", namespace, "-l", selector, "-o", "json"))[
-        "items"
-    ]
-    return found
+    return LAB.admin.get(kinds, namespace, selector)
 
 
 def pods(app: str, namespace: str = "feature-1") -> list[str]:
     """Give the addresses of a workload's pods that run."""
     return sorted(
         pod["status"]["podIP"]
-        for pod in get("pods", namespace, f"app={app}")
+        for pod in get(["pods"], namespace, f"app={app}")
         if pod["status"]["phase"] == "Running" and "deletionTimestamp" not in pod["metadata"]
     )
 
@@ -63,18 +112,33 @@ def unused_pod_address() -> str:
 
 
 def service_address(name: str, namespace: str = "feature-1") -> str:
-    found = json.loads(kubectl("get", "service", name, "-n", namespace, "-o", "json"))
-    return str(found["spec"]["clusterIP"])
+    return str(LAB.admin.read("services", namespace, name)["spec"]["clusterIP"])
 
 
-def shape() -> dict[str, str]:
-    """Give the parameters that the cluster was brought up with."""
-    return dict(line.split("=", 1) for line in (RUN / "parameters").read_text().splitlines())
+def kubeconfig(user: str) -> dict[str, Any]:
+    """Give the kubeconfig of a cluster user: one cluster, one context, one user."""
+    found: dict[str, Any] = yaml.safe_load((LAB.provider.run / "users" / user).read_text())
+    return found
 
 
 def api_address() -> str:
     """Give the API server's address."""
-    return shape()["NODE_NET"].rpartition(".")[0] + ".2"
+    return str(urlsplit(kubeconfig("admin")["clusters"][0]["cluster"]["server"]).hostname)
+
+
+def fault(verb: str, component: str) -> None:
+    """Break a component (kill, stop, away) or put it right (cont, restart)."""
+    LAB.provider.fault(verb, component)
+
+
+def leaks(*, reset: bool = False) -> str:
+    """Give what the laptop sent to its LAN that belongs to the cluster, as lines `packets: N` and `questions: N`."""
+    return LAB.provider.leaks(reset=reset)
+
+
+def pods_do_not_forward() -> AbstractContextManager[None]:
+    """Let new pods have net.ipv4.ip_forward = 0, as Calico's do."""
+    return LAB.provider.pods_do_not_forward()
 
 
 def objects(namespace: str, session: str) -> list[str]:
@@ -97,21 +161,39 @@ def wait_until_gone(namespace: str, session: str = "") -> None:
     until(lambda: not ours(namespace, session), GONE_S, f"nothing of session {session or 'any'} in {namespace}")
 
 
-def gateway_process(pod: str) -> int:
-    """Give the process of a gateway pod, as this machine numbers it."""
-    for folder in Path("/proc").glob("[0-9]*"):
+def gateway_net(pod: str) -> Path:
+    """Give the network namespace of a gateway pod."""
+    return _net(
+        lambda process: "kttun.gateway" in process.words and f"HOSTNAME={pod}" in process.environment, f"pod {pod}"
+    )
+
+
+def workload_net(address: str) -> Path:
+    """Give the network namespace of the workload's pod that has this address."""
+    return _net(
+        lambda process: LAB.provider.is_workload(process.words) and address in process.addresses, f"workload {address}"
+    )
+
+
+def _net(wanted: Callable[[Process], bool], what: str) -> Path:
+    for process in all_processes():
         try:
-            ours = b"kttun.gateway" in (folder / "cmdline").read_bytes().split(b"\0")
-            if ours and f"HOSTNAME={pod}".encode() in (folder / "environ").read_bytes().split(b"\0"):
-                return int(folder.name)
+            if wanted(process):
+                return Path("/proc", str(process.pid), "ns", "net")
         except OSError:
-            continue
-    raise AssertionError(f"no process of pod {pod}")
+            continue  # it has ended meanwhile
+    raise AssertionError(f"no process of {what}")
 
 
 def add_user(name: str, namespace: str, roles: str) -> None:
-    """Make a cluster user who has these roles (YAML) and nothing else."""
-    cluster("user", name, namespace, "--role-file", "-", stdin=roles)
+    """Make a cluster user, a service account, who has these roles (YAML) and nothing else."""
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "namespace": namespace}}
+    LAB.admin.apply(yaml.safe_dump(account))
+    LAB.admin.apply(roles, namespace)
+    config = kubeconfig("admin")
+    config["users"] = [{"name": name, "user": {"token": LAB.admin.token(name, namespace)}}]
+    config["contexts"][0]["context"] |= {"user": name, "namespace": namespace}
+    (LAB.provider.run / "users" / name).write_text(yaml.safe_dump(config))
 
 
 def printed_roles(user: str, namespace: str) -> str:

@@ -1,4 +1,4 @@
-"""The developer's laptop of scripts/cluster: run something there, bring kttun up there, compare before and after."""
+"""The developer's laptop: run something there, bring kttun up there, compare before and after."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .lab import CLUSTER, KTTUN
+from .lab import KTTUN, LAB, REPO
 from .running import STARTED, Up
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 Done = subprocess.CompletedProcess[str]
 PYTHON = KTTUN.parent / "python"
+ENTER = REPO / "scripts" / "lab" / "enter.py"
 CLIENT = Path(__file__).with_name("client.py")
 
 SECTIONS = {
@@ -35,8 +36,12 @@ class Laptop:
     """The laptop in the hands of one cluster user; `admin` is root there, every other one is `dev`, who may sudo."""
 
     def __init__(self, user: str) -> None:
-        self._enter: list[str | Path] = [CLUSTER, "laptop", "--as", user, "--"]
+        self._user = user
         self._sudo = [] if user == "admin" else ["sudo"]
+
+    @property
+    def _enter(self) -> list[str | Path]:
+        return ["/usr/bin/python3", ENTER, LAB.provider.run, "--as", self._user, "--"]
 
     def run(self, *words: str | Path, stdin: str = "", seconds: float = 60) -> Done:
         """Run a program to its end, however it ends."""

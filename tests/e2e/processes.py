@@ -44,6 +44,20 @@ class Process:
         lines = (self._folder / "status").read_text().splitlines()
         return {key: value.strip() for key, _, value in (line.partition(":") for line in lines)}
 
+    @property
+    def environment(self) -> list[str]:
+        return (self._folder / "environ").read_bytes().decode(errors="replace").split("\0")
+
+    @property
+    def addresses(self) -> list[str]:
+        """The IPv4 addresses of its network namespace, and those that there are routes for, alone in their lines."""
+        return [line.strip("|- +\n") for line in (self._folder / "net" / "fib_trie").read_text().splitlines()]
+
+    @property
+    def links(self) -> set[str]:
+        """The network devices of its network namespace."""
+        return {line.split(":")[0].strip() for line in (self._folder / "net" / "dev").read_text().splitlines()[2:]}
+
     def kill(self, number: int) -> None:
         os.kill(self.pid, number)
 
@@ -75,11 +89,15 @@ def _paths(memory: BinaryIO, start: int, end: int) -> set[str]:
     return {match[0].decode() for match in _PATH.finditer(content)}
 
 
+def all_processes() -> list[Process]:
+    """Give every process of this machine, namespaces or not."""
+    return [Process(int(folder.name)) for folder in Path("/proc").glob("[0-9]*")]
+
+
 def descendants(pid: int) -> list[Process]:
     """Give the processes below one, parents first."""
     children: dict[int, list[Process]] = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        process = Process(int(folder.name))
+    for process in all_processes():
         try:
             children.setdefault(process.parent, []).append(process)
         except OSError:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .lab import REPO, kubectl, pods, service_address, unused_pod_address
+from .lab import LAB, REPO, pods, service_address, unused_pod_address, wait_until_available, workload_net
 from .laptop import PYTHON
 
 if TYPE_CHECKING:
@@ -23,12 +24,13 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 PROGRAM = Path(__file__).with_name("conformance.py")
 EXPLAINED = REPO / "docs" / "conformance.md"
 FILTERED = 9999
-PLAIN = "kttun-plain"
+PLAIN = f"kttun-plain-{os.getpid()}"
+NETWORK, ROUTER, OBSERVER = "172.31.99.0/30", "172.31.99.1", "172.31.99.2"
 SECONDS = 240
 
 
 def test_whatever_differs_from_a_plain_network_is_explained(tmp_path, admin):
-    kubectl("wait", "-n", "kube-system", "deployment", "--all", "--for=condition=Available", "--timeout=60s")
+    wait_until_available("kube-system")
     target = pods("ends")[0]
     with filtered_port(target):
         plain = seen_plainly(tmp_path / "plain.json")
@@ -49,7 +51,7 @@ def arguments() -> list[str]:
 
 
 def seen_plainly(values: Path) -> dict[str, Any]:
-    """Look from a namespace whose packets the node routes."""
+    """Look from a namespace whose packets are simply routed."""
     with routed_namespace():
         command = ["ip", "netns", "exec", PLAIN, PYTHON, *arguments(), f"--json={values}"]
         subprocess.run(command, check=True, timeout=SECONDS)
@@ -65,24 +67,26 @@ def seen_through_kttun(laptop: Laptop, values: Path) -> dict[str, Any]:
 
 @contextmanager
 def routed_namespace() -> Iterator[None]:
-    """Make a namespace beside the node, one router away from the pods, with no address translation."""
-    run("ip", "netns", "add", PLAIN)
-    try:
-        run("ip", "link", "add", "plain", "netns", PLAIN, "type", "veth", "peer", "plain", "netns", "kttun-lab-node")
-        for namespace, address in (("kttun-lab-node", "172.31.99.1/30"), (PLAIN, "172.31.99.2/30")):
-            run("ip", "-n", namespace, "address", "add", address, "dev", "plain")
-            run("ip", "-n", namespace, "link", "set", "plain", "up")
-        run("ip", "-n", PLAIN, "route", "add", "default", "via", "172.31.99.1")
+    """Make a namespace that is as far from the pods as the laptop is by kttun, with no address translation."""
+    pod = pods("web", "feature-2")[0]
+    with ExitStack() as undo:
+        router = undo.enter_context(LAB.provider.router(NETWORK, workload_net(pod), pod))
+        run("ip", "netns", "add", PLAIN)
+        undo.callback(run, "ip", "netns", "delete", PLAIN)
+        run("ip", "link", "add", "plain", "netns", PLAIN, "type", "veth", "peer", "plain", "netns", str(router))
+        undo.callback(run, "ip", "-n", PLAIN, "link", "delete", "plain")
+        for namespace, address in ((router, ROUTER), (Path("/run/netns", PLAIN), OBSERVER)):
+            enter = ["nsenter", f"--net={namespace}", "ip"]
+            run(*enter, "address", "add", f"{address}/30", "dev", "plain")
+            run(*enter, "link", "set", "plain", "up")
+        run("ip", "-n", PLAIN, "route", "add", "default", "via", ROUTER)
         yield
-    finally:
-        subprocess.run(["ip", "-n", "kttun-lab-node", "link", "delete", "plain"], check=False)
-        run("ip", "netns", "delete", PLAIN)
 
 
 @contextmanager
 def filtered_port(address: str) -> Iterator[None]:
     """Let the pod with this address drop what comes to one port."""
-    enter = ["nsenter", f"--net=/proc/{process_at(address)}/ns/net", "nft"]
+    enter = ["nsenter", f"--net={workload_net(address)}", "nft"]
     rules = (
         f"table inet conformance {{ chain in {{ type filter hook input priority 0; tcp dport {FILTERED} drop; }}; }}"
     )
@@ -91,17 +95,6 @@ def filtered_port(address: str) -> Iterator[None]:
         yield
     finally:
         run(*enter, "delete table inet conformance")
-
-
-def process_at(address: str) -> int:
-    """Find the workload's process whose network namespace has this address."""
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            if (folder / "comm").read_text() == "ends\n" and f"{address}\n" in (folder / "net/fib_trie").read_text():
-                return int(folder.name)
-        except OSError:
-            continue  # it has ended meanwhile
-    raise AssertionError(f"no workload at {address}")
 
 
 def run(*command: str) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
 from ipaddress import ip_address
 
 import pytest
 
 from .capture import capture
-from .lab import LAPTOP_NET, cluster, pods, service_address, unused_pod_address
+from .lab import LAB, gateway_net, leaks, pods, service_address, unused_pod_address
 from .laptop import client_words
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("connected")]
@@ -21,6 +23,10 @@ NAMES = [
     "web.feature-1.svc.cluster.local",
     "web.feature-1.svc.cluster.local.",
 ]
+
+
+def time_to_live(said):
+    return int(re.search(r"ttl=(\d+)", said)[1])
 
 
 def curl(dev, url, *words):
@@ -67,7 +73,7 @@ def test_a_name_that_no_service_has_does_not_exist(dev):
 
 
 def test_a_public_name_is_answered_by_the_lan_and_never_asked_in_the_cluster(dev, tmp_path):
-    with capture(LAPTOP_NET, dev.status()["interface"], tmp_path / "tun.pcap", "port", "53") as tun:
+    with capture(LAB.provider.laptop_net, dev.status()["interface"], tmp_path / "tun.pcap", "port", "53") as tun:
         answer = dev.output("dig", "+short", f"@{dev.router()}", "www.example.org").split()
         assert answer[0] == "example.org."
         assert dev.output("dig", "+short", "www.example.org").split() == answer
@@ -81,11 +87,11 @@ def test_a_public_name_is_answered_by_the_lan_and_never_asked_in_the_cluster(dev
 
 
 def test_no_question_and_no_packet_for_the_cluster_goes_to_the_lan(dev):
-    cluster("leaks", "--reset")
+    leaks(reset=True)
     for name in NAMES[:-1]:
         dev.client("addresses", name)
     assert dev.run("ping", "-c", "1", "-W", "1", unused_pod_address()).returncode == 1
-    assert "packets: 0\nquestions: 0\n" in cluster("leaks")
+    assert "packets: 0\nquestions: 0\n" in leaks()
 
 
 @pytest.mark.parametrize("size", [5, 27_000])
@@ -96,9 +102,12 @@ def test_datagrams_come_back(dev, size, where):
 
 
 def test_a_pod_answers_ping_itself(dev):
-    said = dev.output("ping", "-c", "3", "-i", "0.2", pods("web")[0])
+    words = ["ping", "-c", "3", "-i", "0.2", pods("web")[0]]
+    said = dev.output(*words)
     assert "3 packets transmitted, 3 received" in said
-    assert "ttl=63" in said, "one router, the gateway pod, lies between"
+    gateway = ["nsenter", f"--net={gateway_net(dev.status()['gateway']['pod'])}"]
+    there = subprocess.run([*gateway, *words], capture_output=True, text=True, check=True).stdout
+    assert time_to_live(said) == time_to_live(there) - 1, "one router, the gateway pod, lies between"
 
 
 def test_an_unused_pod_address_does_not_answer_ping(dev):

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import base64
-import json
 import re
-import time
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import yaml
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 
-from .lab import RUN, add_user, kubectl, printed_roles, wait_until_gone
+from .lab import LAB, add_user, kubeconfig, pods_do_not_forward, printed_roles, wait_until_gone
 from .laptop import Laptop, snapshot
 
 pytestmark = pytest.mark.cluster
@@ -68,30 +68,14 @@ def variant(dev):
     return write
 
 
-def expired_token():
-    """Give a token of `dev` that was good until an hour ago, signed by the cluster's own key."""
-    head, claims, _ = kubectl("create", "token", "dev", "-n", "feature-1").strip().split(".")
-    content = json.loads(base64.urlsafe_b64decode(f"{claims}=="))
-    content |= {"iat": time.time() - 7200, "nbf": time.time() - 7200, "exp": time.time() - 3600}
-    signed = f"{head}.{encoded(json.dumps(content).encode())}"
-    key = load_pem_private_key((RUN / "pki" / "service-accounts.key").read_bytes(), None)
-    # RFC 7518 section 3.4: both numbers of the signature, 32 bytes each.
-    numbers = decode_dss_signature(key.sign(signed.encode(), ECDSA(hashes.SHA256())))
-    return f"{signed}.{encoded(b''.join(number.to_bytes(32) for number in numbers))}"
-
-
-def encoded(data):
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-@pytest.fixture
-def _pods_do_not_forward():
-    """Let new pods have net.ipv4.ip_forward = 0, as Calico's do."""
-    network = RUN / "config" / "cni" / "10-lab.conflist"
-    usual = network.read_text()
-    network.write_text(usual.replace('"net.ipv4.ip_forward": "1"', '"net.ipv4.ip_forward": "0"'))
-    yield
-    network.write_text(usual)
+def other_authority():
+    """Give the certificate of an authority that nobody knows (PEM)."""
+    key, name = generate_private_key(SECP256R1()), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "other")])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder().issuer_name(name).subject_name(name).public_key(key.public_key())
+    builder = builder.serial_number(1).not_valid_before(now).not_valid_after(now + timedelta(days=1))
+    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    return builder.sign(key, SHA256()).public_bytes(Encoding.PEM)
 
 
 def test_a_kubeconfig_that_does_not_exist(dev):
@@ -109,7 +93,7 @@ def test_a_kubeconfig_that_is_something_else(dev):
 def test_a_context_that_the_kubeconfig_does_not_have(dev):
     message, hint = fails(dev, USAGE, "feature-1", "--context", "nowhere")
     assert "no context nowhere" in message
-    assert "lab" in hint
+    assert kubeconfig("dev")["current-context"] in hint
 
 
 def test_a_server_where_nobody_listens(dev, variant):
@@ -125,7 +109,7 @@ def test_a_server_whose_name_nobody_knows(dev, variant):
 
 
 def test_a_server_with_the_certificate_of_another_authority(dev, variant):
-    other = base64.b64encode((RUN / "pki" / "front-proxy.crt").read_bytes()).decode()
+    other = base64.b64encode(other_authority()).decode()
     message, hint = fails(dev, ENVIRONMENT, "feature-1", *variant({"certificate-authority-data": other}))
     assert "certificate" in message
     assert "certificate-authority" in hint
@@ -133,7 +117,8 @@ def test_a_server_with_the_certificate_of_another_authority(dev, variant):
 
 @pytest.mark.parametrize("kind", ["garbage", "expired"])
 def test_a_token_that_is_not_accepted(dev, variant, kind):
-    token = "garbage" if kind == "garbage" else expired_token()
+    good = LAB.admin.token("dev", "feature-1")
+    token = "garbage" if kind == "garbage" else LAB.provider.expired(good)
     message, hint = fails(dev, ENVIRONMENT, "feature-1", *variant(user={"token": token}))
     assert "does not accept the credentials" in message
     assert "expired" in hint
@@ -188,14 +173,14 @@ def test_a_namespace_whose_pod_security_refuses_the_gateway(admin):
 
 
 def test_a_namespace_whose_quota_is_used_up(admin):
-    kubectl("apply", "-f", "-", stdin=QUOTA)
+    LAB.admin.apply(QUOTA)
     try:
         message, hint = fails(admin, ENVIRONMENT, "full")
         assert "exceeded quota: no-pods" in message
         assert "quota" in hint
         wait_until_gone("full", "full")
     finally:
-        kubectl("delete", "namespace", "full", "--wait=false")
+        LAB.admin.delete("namespaces", None, "full")
 
 
 def test_a_pod_that_no_node_takes(dev):
@@ -205,9 +190,9 @@ def test_a_pod_that_no_node_takes(dev):
     wait_until_gone("feature-1", "homeless")
 
 
-@pytest.mark.usefixtures("_pods_do_not_forward")
 def test_a_pod_that_does_not_forward(dev):
-    message, _ = fails(dev, ENVIRONMENT, "feature-1", "--session", "still")
+    with pods_do_not_forward():
+        message, _ = fails(dev, ENVIRONMENT, "feature-1", "--session", "still")
     assert "ip_forward is 0" in message
     wait_until_gone("feature-1", "still")
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from .lab import cluster, pods
+from .lab import LAB, fault, pods
 from .laptop import client_words
 from .waiting import until
 
@@ -53,7 +53,7 @@ def session(dev):
 @pytest.mark.parametrize("component", ["apiserver", "kubelet", "containerd"])
 def test_a_connection_survives_the_death_of(component, dev, session):
     with held_connection(dev) as held:
-        cluster("fault", "kill", component)
+        fault("kill", component)
         until(lambda: dev.status(SESSION)["resumes"] == 1, BACK_S, f"resumed after the death of {component}")
         held.passes(10)
     assert "kttun: warning: tunnel lost" in str(session.stderr)
@@ -64,18 +64,18 @@ def test_a_connection_survives_the_death_of(component, dev, session):
 
 def test_a_connection_survives_an_api_server_that_falls_silent(dev, session):
     with held_connection(dev) as held:
-        cluster("fault", "stop", "apiserver")
+        fault("stop", "apiserver")
         try:
             session.wait_for("tunnel lost: lane fell silent", BACK_S)
             assert dev.status(SESSION)["state"] == "resuming"
         finally:
-            cluster("fault", "cont", "apiserver")
+            fault("cont", "apiserver")
         until(lambda: dev.status(SESSION)["resumes"] == 1, BACK_S, "resumed after the silence")
         held.passes(10)
 
 
 def test_a_gateway_that_is_deleted_ends_the_session_with_one_error(dev, session):
-    cluster("kubectl", "delete", "job", "-n", "feature-1", dev.status(SESSION)["gateway"]["job"])
+    LAB.admin.delete("jobs", "feature-1", dev.status(SESSION)["gateway"]["job"])
     assert session.wait(60) == 5
     assert "kttun: the gateway ended the session" in str(session.stderr)
     assert "Traceback" not in str(session.stderr)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from .conftest import prepare
-from .lab import api_address, cluster, pods, shape, wait_until_gone
+from .lab import LAB, api_address, pods, wait_until_gone
 
 pytestmark = [pytest.mark.cluster, pytest.mark.reshapes]
 
@@ -15,11 +14,10 @@ SESSION = "overlap"
 @pytest.fixture
 def overlapping():
     """The API server inside the pod range and behind the laptop's default gateway; afterwards the cluster as it was."""
-    usual = [f"--{name.lower().replace('_', '-')}={value}" for name, value in shape().items()]
-    cluster("up", *usual, "--node-net=10.244.200.0/24", "--pod-cidr=10.244.0.0/16", "--api-path=gateway")
-    prepare()
-    yield
-    cluster("up", *usual)
+    with LAB.provider.reshaped(node_net="10.244.200.0/24", pod_cidr="10.244.0.0/16"):
+        LAB.prepare()
+        yield
+    LAB.prepare()
 
 
 @pytest.mark.timeout(240)

@@ -53,9 +53,7 @@ def test_the_snapshot_sees_what_a_session_changes(dev, before):
     assert snapshot() == before
 
 
-# Those that leave a gateway behind to end by itself come first: while the others run, it does.
-
-
+@pytest.mark.lingers
 @pytest.mark.parametrize("step", STEPS)
 def test_a_killed_worker_leaves_the_laptop_as_it_was(step, dev, before):
     name = session_name("worker", step)
@@ -67,6 +65,7 @@ def test_a_killed_worker_leaves_the_laptop_as_it_was(step, dev, before):
     assert snapshot() == before
 
 
+@pytest.mark.lingers
 @pytest.mark.parametrize("step", STEPS)
 def test_a_killed_helper_leaves_what_down_removes(step, dev, before):
     name = session_name("helper", step)
@@ -80,6 +79,7 @@ def test_a_killed_helper_leaves_what_down_removes(step, dev, before):
     assert snapshot() == before
 
 
+@pytest.mark.lingers
 def test_both_killed_at_once_leave_what_down_removes(dev, before):
     with dev.up(NAMESPACE, "--session", "both-killed") as up:
         up.wait_for(STARTED)
@@ -147,5 +147,6 @@ def test_ctrl_c_of_root_without_sudo_undoes_everything(admin, before):
     assert_deleted("root-ctrl-c")
 
 
+@pytest.mark.waits
 def test_within_two_minutes_of_the_last_kill_nothing_of_any_session_is_left():
     wait_until_gone(NAMESPACE)

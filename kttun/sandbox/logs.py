@@ -1,0 +1,39 @@
+"""The log of a pod's container, as text (core/v1 PodLogOptions: container, follow, tailLines)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from kttun.sandbox.status import bad_request
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from kttun.sandbox.pods import PodRuntime
+
+
+def read_log(runtime: PodRuntime, pod: dict[str, Any], query: Mapping[str, str]) -> AsyncIterator[bytes]:
+    """Give the log in pieces. Raises `StatusError` 400 when there is no such container, or it has not run yet."""
+    container = _container(pod, query.get("container", ""))
+    tail = query.get("tailLines")
+    if tail is not None and not tail.isdecimal():
+        raise bad_request(f"invalid value for tailLines: {tail}")
+    follow = query.get("follow") in {"true", "1"}
+    return runtime.logs(pod, container, follow=follow, tail=None if tail is None else int(tail))
+
+
+def _container(pod: dict[str, Any], wanted: str) -> str:
+    name = pod["metadata"]["name"]
+    names = [container["name"] for container in pod["spec"]["containers"]]
+    if not wanted and len(names) > 1:
+        choices = " ".join(names)
+        raise bad_request(f"a container name must be specified for pod {name}, choose one of: [{choices}]")
+    wanted = wanted or names[0]
+    if wanted not in names:
+        raise bad_request(f"container {wanted} is not valid for pod {name}")
+    states = (pod.get("status") or {}).get("containerStatuses") or ()
+    state: dict[str, Any] = next((one.get("state") or {} for one in states if one["name"] == wanted), {"waiting": {}})
+    if "waiting" in state:
+        why = state["waiting"].get("reason") or "ContainerCreating"
+        raise bad_request(f'container "{wanted}" in pod "{name}" is waiting to start: {why}')
+    return wanted

@@ -1,0 +1,76 @@
+"""Deployments: so many pods of the present template, and no others."""
+
+import pytest
+
+from kttun.sandbox.controllers.deployments import DeploymentController
+from kttun.sandbox.kinds import DEPLOYMENTS, PODS
+
+LABELS = {"app": "web"}
+
+
+@pytest.fixture
+def deployments(cluster):
+    spec = {"containers": [{"name": "web", "image": "demo:1"}]}
+    cluster.create(
+        DEPLOYMENTS,
+        {
+            "metadata": {"name": "web", "namespace": "shop"},
+            "spec": {
+                "replicas": 2,
+                "selector": {"matchLabels": LABELS},
+                "template": {"metadata": {"labels": LABELS}, "spec": spec},
+            },
+        },
+    )
+    return DeploymentController(cluster.store, cluster.create)
+
+
+def change(cluster, alter):
+    cluster.store.update(DEPLOYMENTS, "shop", "web", alter)
+
+
+def all_ready(cluster):
+    for pod in cluster.pods():
+        cluster.play(pod, "Running", ready=True)
+
+
+def living(cluster):
+    return [pod for pod in cluster.pods() if "deletionTimestamp" not in pod["metadata"]]
+
+
+def test_missing_pods_are_made_and_status_counts_the_ready_ones(cluster, deployments):
+    deployments.sync()
+    deployments.sync()
+    assert len(cluster.pods()) == 2
+    cluster.play(cluster.pods()[0], "Running", ready=True)
+    deployments.sync()
+    status = cluster.store.get(DEPLOYMENTS, "shop", "web")["status"]
+    assert (status["replicas"], status["readyReplicas"], status["conditions"][0]["status"]) == (2, 1, "False")
+
+
+def test_a_pod_that_goes_is_replaced(cluster, deployments):
+    deployments.sync()
+    gone = cluster.pods()[0]["metadata"]["name"]
+    cluster.store.delete(PODS, "shop", gone)
+    deployments.sync()
+    assert len(cluster.pods()) == 2
+    assert gone not in [pod["metadata"]["name"] for pod in cluster.pods()]
+
+
+def test_surplus_pods_go_those_that_are_not_ready_first(cluster, deployments):
+    deployments.sync()
+    ready = cluster.play(cluster.pods()[1], "Running", ready=True)
+    change(cluster, lambda made: made["spec"].update(replicas=1))
+    deployments.sync()
+    assert [pod["metadata"]["name"] for pod in living(cluster)] == [ready["metadata"]["name"]]
+
+
+def test_old_pods_stay_until_the_new_ones_are_ready(cluster, deployments):
+    deployments.sync()
+    all_ready(cluster)
+    change(cluster, lambda made: made["spec"]["template"]["spec"]["containers"][0].update(image="demo:2"))
+    deployments.sync()
+    assert sorted(pod["spec"]["containers"][0]["image"] for pod in living(cluster)) == ["demo:1"] * 2 + ["demo:2"] * 2
+    all_ready(cluster)
+    deployments.sync()
+    assert [pod["spec"]["containers"][0]["image"] for pod in living(cluster)] == ["demo:2"] * 2

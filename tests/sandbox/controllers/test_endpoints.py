@@ -1,0 +1,90 @@
+"""Endpoints and slices: the ready pods of a Service, by the numbers that its ports have in each pod."""
+
+import pytest
+
+from kttun.sandbox.controllers.endpoints import EndpointsController
+from kttun.sandbox.kinds import ENDPOINT_SLICES, ENDPOINTS, PODS, SERVICES
+from kttun.sandbox.nat import ServicePort
+from kttun.sandbox.proxy import service_ports
+
+
+@pytest.fixture
+def endpoints(cluster):
+    return EndpointsController(cluster.store)
+
+
+@pytest.fixture
+def pod(cluster):
+    def make(name, address, *, ready=True, port=8080):
+        container = {"name": "web", "image": "demo:1", "ports": [{"name": "http", "containerPort": port}]}
+        meta = {"name": name, "namespace": "shop", "labels": {"app": "web"}}
+        made = cluster.create(PODS, {"metadata": meta, "spec": {"containers": [container]}})
+        return cluster.play(made, "Running", ready=ready, address=address)
+
+    return make
+
+
+@pytest.fixture
+def service(cluster):
+    def make(**spec):
+        ports = [{"name": "http", "port": 80, "targetPort": "http"}]
+        meta = {"name": "web", "namespace": "shop"}
+        return cluster.create(SERVICES, {"metadata": meta, "spec": {"ports": ports, **spec}})
+
+    return make
+
+
+def slices(cluster):
+    return [
+        (each["addresses"][0], each["conditions"]["ready"], part["ports"][0]["port"])
+        for part in cluster.store.list(ENDPOINT_SLICES, "shop")
+        for each in part["endpoints"]
+    ]
+
+
+def test_ready_pods_and_others_stand_apart(cluster, endpoints, pod, service):
+    service(selector={"app": "web"})
+    pod("a", "10.244.0.2")
+    pod("b", "10.244.0.3", ready=False)
+    endpoints.sync()
+    (subset,) = cluster.store.get(ENDPOINTS, "shop", "web")["subsets"]
+    assert [each["ip"] for each in subset["addresses"]] == ["10.244.0.2"]
+    assert [each["ip"] for each in subset["notReadyAddresses"]] == ["10.244.0.3"]
+    assert slices(cluster) == [("10.244.0.2", True, 8080), ("10.244.0.3", False, 8080)]
+
+
+def test_a_named_port_has_its_own_number_in_each_pod(cluster, endpoints, pod, service):
+    address = service(selector={"app": "web"})["spec"]["clusterIP"]
+    pod("a", "10.244.0.2", port=8080)
+    pod("b", "10.244.0.3", port=9090)
+    endpoints.sync()
+    assert service_ports(cluster.store) == [
+        ServicePort(address, "tcp", 80, (("10.244.0.2", 8080), ("10.244.0.3", 9090)))
+    ]
+
+
+def test_a_pod_that_ends_or_goes_leaves(cluster, endpoints, pod, service):
+    address = service(selector={"app": "web"})["spec"]["clusterIP"]
+    cluster.play(pod("a", "10.244.0.2"), "Succeeded", address="10.244.0.2")
+    cluster.store.delete(PODS, "shop", pod("b", "10.244.0.3")["metadata"]["name"])
+    endpoints.sync()
+    assert slices(cluster) == []
+    assert service_ports(cluster.store) == [ServicePort(address, "tcp", 80, ())]
+
+
+def test_endpoints_that_somebody_gave_are_mirrored(cluster, endpoints, service):
+    service()
+    subset = {"addresses": [{"ip": "172.30.0.9"}], "ports": [{"name": "http", "port": 7000, "protocol": "TCP"}]}
+    cluster.create(ENDPOINTS, {"metadata": {"name": "web", "namespace": "shop"}, "subsets": [subset]})
+    endpoints.sync()
+    assert slices(cluster) == [("172.30.0.9", True, 7000)]
+    assert cluster.store.get(ENDPOINTS, "shop", "web")["subsets"] == [subset]
+
+
+def test_nothing_is_written_when_nothing_has_changed(cluster, endpoints, pod, service):
+    service(selector={"app": "web"})
+    pod("a", "10.244.0.2")
+    endpoints.sync()
+    before = cluster.store.revision
+    endpoints.sync()
+    assert cluster.store.revision == before
