@@ -30,6 +30,7 @@ from kttun.sandbox.namespaces import (
     setns,
     unshare,
 )
+from kttun.sandbox.openpaths import needed, open_ways
 
 _DEVICES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}
 """The devices that a container has (Open Container Initiative runtime specification, "Default Devices")."""
@@ -64,6 +65,7 @@ def become(spec: ContainerSpec, network: int) -> None:
     unshare(NEWNS | NEWUTS)
     sethostname(spec.hostname)
     _mount(Path(spec.files))
+    open_ways(needed())
     limit_capabilities(spec.capabilities, no_new_privs=spec.no_new_privs)
     os.setgroups([spec.group])
     os.setresgid(spec.group, spec.group, spec.group)
