@@ -158,6 +158,19 @@ def test_a_killed_sandbox_takes_everything_along_and_stop_finds_the_rest(machine
     assert (machine(), RUN.exists()) == (before, False)
 
 
+@pytest.mark.parametrize("until_there", [RUN / "log", RUN / "state.json", RUN / "control.sock"])
+def test_a_start_that_is_killed_half_way_leaves_nothing_that_stop_does_not_find(machine, until_there):
+    before = machine()
+    starting = subprocess.Popen([sys.executable, "-m", "kttun", "sandbox", "start"], stderr=subprocess.DEVNULL)
+    until(until_there.exists, f"{until_there} of a start")
+    pids = members(starting.pid) | (members(running().pid) if running() else set())
+    starting.kill()
+    starting.wait()
+    assert kttun("sandbox", "stop").returncode == 0
+    until(lambda: not left_of(pids), "the end of what was begun")
+    assert (machine(), RUN.exists()) == (before, False)
+
+
 def test_start_clears_away_what_a_dead_one_left(bare):
     os.kill(running().pid, signal.SIGKILL)
     until(lambda: running() is None, "the end of the sandbox")

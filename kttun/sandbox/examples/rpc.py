@@ -23,9 +23,11 @@ class Bytes(CodecBase):
     __content_subtype__ = "proto"
 
     def encode(self, message: Any, message_type: Any) -> bytes:  # noqa: ARG002 - the library's signature
+        """Give the message."""
         return bytes(message)
 
-    def decode(self, data: bytes, message_type: Any) -> bytes:  # noqa: ARG002
+    def decode(self, data: bytes, message_type: Any) -> bytes:  # noqa: ARG002 - the same
+        """Give the message."""
         return data
 
 
