@@ -2,6 +2,7 @@
 
 import json
 import os
+import pwd
 import signal
 import socket
 import subprocess
@@ -43,8 +44,8 @@ def until(holds, what):
 
 
 @contextmanager
-def sandbox(*options):
-    done = kttun("sandbox", "start", *options)
+def sandbox(*options, **more):
+    done = kttun("sandbox", "start", *options, **more)
     assert done.returncode == 0, done.stderr
     try:
         yield
@@ -176,6 +177,16 @@ def test_start_clears_away_what_a_dead_one_left(bare):
     until(lambda: running() is None, "the end of the sandbox")
     assert kttun("sandbox", "start", "--no-examples").returncode == 0
     assert running() is not None
+
+
+def test_kubeconfigs_belong_to_whoever_ran_sudo():
+    nobody = pwd.getpwnam("nobody")
+    user = {"SUDO_USER": "nobody", "SUDO_UID": str(nobody.pw_uid), "SUDO_GID": str(nobody.pw_gid)}
+    with sandbox(env=os.environ | user):
+        owners = [(path.stat().st_uid, path.stat().st_mode & 0o777) for path in KUBECONFIGS.values()]
+        assert owners == [(nobody.pw_uid, 0o600)] * 2
+        key = (RUN / "service-accounts.key").stat()
+        assert (key.st_uid, key.st_mode & 0o777) == (0, 0o600)
 
 
 def test_practice_packets_have_no_way_out(bare, run, device):
