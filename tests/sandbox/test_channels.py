@@ -30,7 +30,7 @@ def forward(shop):
             more = {"ssl": context, "subprotocols": subprotocols, "compression": None, "proxy": None}
             async with (
                 asyncio.timeout(PATIENCE_S),
-                connect(f"{url}?{query}", subprotocols=subprotocols, **more) as found,
+                connect(where, **more) as found,
             ):
                 return await conversation(found)
 
