@@ -16,6 +16,12 @@ private_copy() { # DIRECTORY MODE: an overlay, its changes in memory
   mount -t overlay -o "lowerdir=$1,upperdir=$layer/upper,workdir=$layer/work" overlay "$1"
 }
 
+# Not an overlay: a session on the machine itself changes files there while the laptop is compared before and after.
+own_settings() {
+  cp -a /etc "$LAYERS/etc"
+  mount --bind "$LAYERS/etc" /etc
+}
+
 # Whoever the repository and its Python belong to: `dev` must be able to pass through to them.
 open_path() { # PATH
   local directory
@@ -42,7 +48,7 @@ own_file_systems() {
   private_copy /usr/local/bin 755
   own_program kubectl "${KUBECTL:-$KUBE_BIN/kubectl}"
   own_program ends "$BIN/ends"
-  private_copy /etc 755
+  own_settings
   private_copy /root 711
   private_copy /home 755
   case $REPO in

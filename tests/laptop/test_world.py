@@ -85,6 +85,15 @@ def test_what_dev_writes_stays_on_the_laptop(world):
     assert not Path("/run/kttun-was-here").exists()
 
 
+def test_what_happens_on_the_machine_is_not_seen_on_the_laptop(world):
+    file = Path("/etc/kttun-test-of-the-laptop")
+    file.touch()
+    try:
+        run(world, "ls", file, code=2)
+    finally:
+        file.unlink()
+
+
 def test_the_end_of_a_world_leaves_no_process(tmp_path):
     world = World(tmp_path, SHAPE)
     processes = descendants(world._process.pid)
