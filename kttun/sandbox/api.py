@@ -20,6 +20,7 @@ from kttun.sandbox.impersonation import impersonated
 from kttun.sandbox.kinds import ACCESS_REVIEWS, PODS, SERVICE_ACCOUNTS
 from kttun.sandbox.logs import read_log
 from kttun.sandbox.portforward import PortForward
+from kttun.sandbox.query import flag, number
 from kttun.sandbox.rbac import Attributes, Authorizer
 from kttun.sandbox.resources import Resources
 from kttun.sandbox.reviews import answer_review, answer_token_request
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
 
     Object = dict[str, Any]
 
-TRUE = {"true", "1"}
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 
 log = logging.getLogger(__name__)
@@ -75,7 +75,7 @@ class Api:
         certificate = request.transport.get_extra_info("peercert") if request.transport else None
         user = self._authenticator.user(request.headers, certificate)
         user = impersonated(self._authorizer, user, request.headers)
-        wanted = target(request.method, request.path, watch=request.query.get("watch") in TRUE)
+        wanted = target(request.method, request.path, watch=flag(request.query, "watch"))
         if wanted is None:
             return self._document(user, request)
         attributes = wanted.attributes()
@@ -119,8 +119,8 @@ class Api:
         if wanted.verb == "update":
             return _json(self._resources.update(user, wanted, body, dry_run=dry_run))
         options: Object = {key: value for key, value in request.query.items() if key == "propagationPolicy"} | body
-        if "gracePeriodSeconds" in request.query:
-            options.setdefault("gracePeriodSeconds", int(request.query["gracePeriodSeconds"]))
+        if (grace := number(request.query, "gracePeriodSeconds")) is not None:
+            options.setdefault("gracePeriodSeconds", grace)
         dry_run = dry_run or "All" in (body.get("dryRun") or ())
         if wanted.verb == "delete":
             return _json(self._resources.delete(wanted, options, dry_run=dry_run))

@@ -18,6 +18,7 @@ from kttun.sandbox.kinds import (
     SERVICES,
     kind_named,
 )
+from kttun.sandbox.lifecycle import DEV
 from kttun.sandbox.shape import API_PORT, NODE
 from kttun.sandbox.store import timestamp
 from kttun.sandbox.system_roles import system_roles
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 
     Made = tuple[Kind, dict[str, Any]]
 
-DEV, DEV_PLACE = "dev", "feature-1"
-"""The user who may do in one namespace what `kttun rbac` prints, and nothing else."""
+DEV_PLACE = "feature-1"
+"""Where the user `dev` may do what `kttun rbac` prints, and nothing else."""
 
 
 def system(shape: Shape) -> list[Made]:

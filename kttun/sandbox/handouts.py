@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from kttun.sandbox.bootstrap import DEV, DEV_PLACE
+from kttun.sandbox.bootstrap import DEV_PLACE
 from kttun.sandbox.kinds import SERVICE_ACCOUNTS
-from kttun.sandbox.lifecycle import KUBECONFIGS
+from kttun.sandbox.lifecycle import ADMIN, DEV, KUBECONFIGS
 from kttun.sandbox.shape import API_PORT, RUN
 from kttun.sandbox.users import MASTERS
 
@@ -41,9 +41,9 @@ class Handouts:
 
     def write_admin(self) -> None:
         """Write the kubeconfig of somebody who may do everything, by client certificate."""
-        certificate, key = self._authority.user("admin", [MASTERS])
+        certificate, key = self._authority.user(ADMIN, [MASTERS])
         self._write_kubeconfig(
-            "admin", "default", {"client-certificate-data": _encoded(certificate), "client-key-data": _encoded(key)}
+            ADMIN, "default", {"client-certificate-data": _encoded(certificate), "client-key-data": _encoded(key)}
         )
 
     def write_developer(self, store: Store, authenticator: Authenticator) -> None:

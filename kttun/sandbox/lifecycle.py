@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 
 STATE = RUN / "state.json"
 LOG = RUN / "log"
-KUBECONFIGS = {"admin": RUN / "admin.kubeconfig", "dev": RUN / "dev.kubeconfig"}
+ADMIN, DEV = "admin", "dev"
+KUBECONFIGS = {ADMIN: RUN / "admin.kubeconfig", DEV: RUN / "dev.kubeconfig"}
+"""Users and their files; `dev` works in an example namespace, and is there when that is."""
 
 START_S = 30.0
 """How long a start may take on a machine that is very busy."""
@@ -102,9 +104,11 @@ def _start(settings: Settings) -> None:
             "birth": _birth(pid),
             "server": f"https://{shape.node}:{API_PORT}",
             "networks": {"node": str(shape.node_net), "pods": str(shape.pod_cidr), "services": str(shape.service_cidr)},
-            "kubeconfigs": {user: str(path) for user, path in KUBECONFIGS.items()},
+            "kubeconfigs": {
+                user: str(path) for user, path in KUBECONFIGS.items() if settings.examples or user == ADMIN
+            },
         }
-        STATE.write_text(json.dumps(state), encoding="utf-8")
+        _write_whole(STATE, json.dumps(state))
         process.wait()
         connect_machine(pid, shape)
         _say(tell, "")
@@ -115,6 +119,13 @@ def _environment() -> dict[str, str]:
     """Give the sandbox the search path of this Python, however that was set, and of this user's programs."""
     kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
     return kept | {"PYTHONPATH": str(Path(__file__).parents[2])}
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Write a file that is there completely or not at all, whenever we are killed."""
+    part = path.with_suffix(".part")
+    part.write_text(text, encoding="utf-8")
+    part.rename(path)
 
 
 def _say(tell: IO[str], line: str) -> None:

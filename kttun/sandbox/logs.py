@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from kttun.sandbox.query import flag, number
 from kttun.sandbox.status import bad_request
 
 if TYPE_CHECKING:
@@ -15,11 +16,7 @@ if TYPE_CHECKING:
 def read_log(runtime: PodRuntime, pod: dict[str, Any], query: Mapping[str, str]) -> AsyncIterator[bytes]:
     """Give the log in pieces. Raises `StatusError` 400 when there is no such container, or it has not run yet."""
     container = _container(pod, query.get("container", ""))
-    tail = query.get("tailLines")
-    if tail is not None and not tail.isdecimal():
-        raise bad_request(f"invalid value for tailLines: {tail}")
-    follow = query.get("follow") in {"true", "1"}
-    return runtime.logs(pod, container, follow=follow, tail=None if tail is None else int(tail))
+    return runtime.logs(pod, container, follow=flag(query, "follow"), tail=number(query, "tailLines"))
 
 
 def _container(pod: dict[str, Any], wanted: str) -> str:

@@ -58,7 +58,7 @@ class PodLife:
         self.uid: str = pod["metadata"]["uid"]
         self.address = address
         self.network: int | None = None
-        self.containers = [ContainerLife(self, ground, each) for each in pod["spec"]["containers"]]
+        self.containers = [ContainerLife(self, ground, each) for each in pod["spec"].get("containers") or ()]
         self._runs = asyncio.create_task(self._run())
         self._ends: asyncio.Task[None] | None = None
 

@@ -156,27 +156,28 @@ class _Channels:
         for index, port in enumerate(self._ports):
             for channel in (2 * index, 2 * index + 1):
                 await self._socket.send_bytes(bytes([channel]) + port.to_bytes(2, "little"))
-        tasks = {asyncio.ensure_future(self._read()), asyncio.ensure_future(self._serve_all())}
         try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for index, port in enumerate(self._ports):  # before the first message is read: it must find its relay
+                await self._connect(2 * index, port)
+            async with asyncio.TaskGroup() as group:
+                tasks = {group.create_task(self._read()), group.create_task(self._serve())}
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                for task in tasks:
+                    task.cancel()
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            for relay in self._relays.values():
+                relay.close()
 
-    async def _serve_all(self) -> None:
-        async with asyncio.TaskGroup() as group:
-            for index, port in enumerate(self._ports):
-                group.create_task(self._serve(2 * index, port))
-
-    async def _serve(self, channel: int, port: int) -> None:
+    async def _connect(self, channel: int, port: int) -> None:
         try:
-            relay = await self._forward.connect(port, lambda piece: self._send(channel, piece))
+            self._relays[channel] = await self._forward.connect(port, lambda piece: self._send(channel, piece))
         except ConnectError as failed:
             await self._socket.send_bytes(bytes([channel + 1]) + str(failed).encode())
-            return
-        self._relays[channel] = relay
-        await relay.run()
+
+    async def _serve(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            for relay in self._relays.values():
+                group.create_task(relay.run())
 
     async def _send(self, channel: int, piece: bytes) -> None:
         for start in range(0, len(piece), MESSAGE):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
+from kttun.errors import EnvironmentFaultError
 from kttun.sandbox.controllers.endpoints import SERVICE_NAME
 from kttun.sandbox.kinds import ENDPOINT_SLICES, SERVICES
 from kttun.sandbox.nat import ServicePort, load, ruleset
@@ -12,6 +15,8 @@ from kttun.sandbox.nat import ServicePort, load, ruleset
 if TYPE_CHECKING:
     from kttun.sandbox.shape import Shape
     from kttun.sandbox.store import Object, Store
+
+PROTOCOLS = frozenset({"TCP", "UDP"})
 
 
 class ServiceProxy:
@@ -34,12 +39,18 @@ class ServiceProxy:
             self._news.set()
 
     async def run(self) -> None:
-        """Load what `sync` has noted, without end. Raises `EnvironmentFaultError`."""
+        """Load what `sync` has noted, without end. Raises `EnvironmentFaultError` when even the first is refused."""
         while True:
             await self._news.wait()
             self._news.clear()
             rules = self._wanted
-            await load(rules)
+            try:
+                await load(rules)
+            except EnvironmentFaultError as error:
+                if not self._loaded:
+                    raise
+                sys.stderr.write(f"{error.message}\n")
+                continue  # the rules before stay in force, until the next change
             self._loaded = rules
             if rules == self._wanted:
                 self._settled.set()
@@ -51,7 +62,7 @@ class ServiceProxy:
 
 
 def service_ports(store: Store) -> list[ServicePort]:
-    """Give all ports of all Services that have an address, with the ready ends behind each."""
+    """Give all TCP and UDP ports of all Services that have an address, with the ready ends behind each."""
     slices: dict[tuple[str, str], list[Object]] = {}
     for each in store.list(ENDPOINT_SLICES):
         meta = each["metadata"]
@@ -67,6 +78,7 @@ def service_ports(store: Store) -> list[ServicePort]:
         for service in store.list(SERVICES)
         if service["spec"].get("clusterIP") not in {None, "", "None"}
         for port in service["spec"].get("ports") or ()
+        if port.get("protocol", "TCP") in PROTOCOLS
     ]
 
 
@@ -81,5 +93,15 @@ def _ends(slices: list[Object], port: Object) -> tuple[tuple[str, int], ...]:
             for end in each.get("endpoints") or ()
             if (end.get("conditions") or {}).get("ready", True)
             for address in end["addresses"]
+            if _is_ipv4(address)
         )
     )
+
+
+def _is_ipv4(text: str) -> bool:
+    """Tell whether an end can be reached here: anybody may write anything into a slice."""
+    try:
+        IPv4Address(text)
+    except ValueError:
+        return False
+    return True

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from kttun.sandbox.kinds import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, ROLE_BINDINGS, ROLES
 from kttun.sandbox.patches import patched
+from kttun.sandbox.query import number
 from kttun.sandbox.rbac import Attributes
 from kttun.sandbox.status import bad_request, expired, forbidden
 
@@ -42,7 +43,7 @@ class Resources:
 
         Pages are cut from what is there when each is asked for, not from one moment.
         """
-        kind, limit = target.kind, int(query.get("limit") or 0)
+        kind, limit = target.kind, number(query, "limit") or 0
         found = self._store.list(
             kind,
             target.namespace,

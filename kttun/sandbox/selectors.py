@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     Predicate = Callable[[dict[str, Any]], bool]
 
-_SET = re.compile(r"(?P<key>\S+)\s+(?P<op>in|notin)\s+\((?P<values>[^)]*)\)")
+_SET = re.compile(r"(?P<key>\S+)\s+(?P<op>in|notin)\s*\((?P<values>[^)]*)\)")
 _EQUAL = re.compile(r"(?P<key>[^\s=!]+)\s*(?P<op>==?|!=)\s*(?P<value>\S*)")
 _EXISTS = re.compile(r"(?P<no>!?)\s*(?P<key>[^\s=!()]+)")
 _COMMA = re.compile(r",(?![^(]*\))")

@@ -29,7 +29,8 @@ class ApiServer:
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
-        """Listen and serve. Raises `OSError` when the address is taken."""
+        """Listen and serve, also after `kill`. Raises `OSError` when the address is taken."""
+        self._faults.thaw()
         self._socket = self._listen()
         await self._serve()
 

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
 VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch"}
 READING = {"GET", "HEAD"}
-STREAMING = {"portforward"}
-"""Subresources that GET uses without reading them: RBAC asks for `get` then, and for `create` with POST."""
 
 
 @dataclass(frozen=True, slots=True)

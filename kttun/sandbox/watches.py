@@ -8,8 +8,9 @@ from contextlib import aclosing
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from kttun.sandbox.query import flag, number
 from kttun.sandbox.selectors import matching
-from kttun.sandbox.status import StatusError, bad_request
+from kttun.sandbox.status import StatusError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
@@ -31,15 +32,14 @@ def watch(
 
     `render` makes of an object what the client wants to see. Raises `StatusError` 400 for nonsense.
     """
-    if query.get("sendInitialEvents"):  # clients that may want it list and watch instead when they are told so
+    if flag(query, "sendInitialEvents"):  # clients that may want it list and watch instead when they are told so
         why = "sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled"
         raise StatusError(HTTPStatus.UNPROCESSABLE_ENTITY, "Invalid", f"ListOptions.meta.k8s.io is invalid: {why}")
     wanted = matching(query.get("labelSelector", ""), query.get("fieldSelector", ""))
-    seconds, revision = _number(query, "timeoutSeconds") or LONGEST_S, _number(query, "resourceVersion")
-    bookmark = query.get("allowWatchBookmarks") in {"true", "1"}
+    seconds, revision = number(query, "timeoutSeconds") or LONGEST_S, number(query, "resourceVersion")
     events = store.subscribe(kind, since=revision or None)
     lines = _told(events, seconds, lambda event: _lines(event, wanted, render) if _in(event, namespace) else [])
-    return _with_bookmark(lines, store, kind) if bookmark else lines
+    return _with_bookmark(lines, store, kind) if flag(query, "allowWatchBookmarks") else lines
 
 
 async def _told(
@@ -71,13 +71,6 @@ async def _with_bookmark(lines: AsyncGenerator[bytes, None], store: Store, kind:
 
 def _in(event: Event, namespace: str) -> bool:
     return namespace in {"", event.found["metadata"].get("namespace", "")}
-
-
-def _number(query: Mapping[str, str], name: str) -> int:
-    text = query.get(name) or "0"
-    if not text.isdecimal():
-        raise bad_request(f"invalid value for {name}: {text}")
-    return int(text)
 
 
 def _lines(event: Event, wanted: Predicate, render: Render) -> list[bytes]:

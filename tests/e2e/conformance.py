@@ -70,6 +70,16 @@ def behaviour(function: Callable[[Place], Any]) -> Callable[[Place], Any]:
     return function
 
 
+WAITING: set[Callable[[Place], Any]] = set()
+"""Statements that do little but wait, so that they may be made side by side."""
+
+
+def waiting(function: Callable[[Place], Any]) -> Callable[[Place], Any]:
+    """Register a statement that waits for something that does not come, or comes late."""
+    WAITING.add(function)
+    return behaviour(function)
+
+
 def title(function: Callable[[Place], Any]) -> str:
     """Give the statement's name for people."""
     return function.__name__.replace("_", " ")
@@ -129,17 +139,17 @@ def tcp_to_a_closed_port(place: Place) -> str:
     return outcome(lambda: connected(place.pod, CLOSED).close())
 
 
-@behaviour
+@waiting
 def tcp_to_a_port_that_the_service_has_not(place: Place) -> str:
     return outcome(lambda: connected(place.service, CLOSED, FILTERED_S).close())
 
 
-@behaviour
+@waiting
 def tcp_to_a_filtered_port(place: Place) -> str:
     return outcome(lambda: connected(place.pod, place.filtered, FILTERED_S).close())
 
 
-@behaviour
+@waiting
 def tcp_to_an_address_that_nobody_has(place: Place) -> str:
     return outcome(lambda: connected(place.unused, ECHO).close())
 
@@ -192,7 +202,7 @@ def tcp_window_that_we_close_opens_again(place: Place) -> str:
     return "flows again"
 
 
-@behaviour
+@waiting
 def tcp_window_that_the_pod_closes_stops_us(place: Place) -> str:
     with connected(place.pod, DEAF) as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
@@ -223,7 +233,7 @@ def tcp_urgent_data_stands_apart(place: Place) -> Any:
     return control(place, "urgent", lambda seen: seen["plain"] == "abcdef")
 
 
-@behaviour
+@waiting
 def tcp_keepalive_is_answered(place: Place) -> str:
     with connected(place.pod, ECHO) as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -345,7 +355,7 @@ def udp_to_a_closed_port(place: Place) -> str:
         return outcome(lambda: sock.recv(1))
 
 
-@behaviour
+@waiting
 def udp_to_an_address_that_nobody_has(place: Place) -> str:
     with datagram_socket(place.unused, CLOSED) as sock:
         sock.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)
@@ -463,7 +473,7 @@ def ping_of_a_service(place: Place) -> Any:
     return ping(place.service, 56)
 
 
-@behaviour
+@waiting
 def a_protocol_that_the_pod_does_not_know(place: Place) -> str:
     with socket.socket(socket.AF_INET, socket.SOCK_RAW, UNASSIGNED_PROTOCOL) as sock:
         sock.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)
@@ -517,6 +527,14 @@ def observed(function: Callable[[Place], Any], place: Place) -> Any:
         return f"failed: {error!r}"
 
 
+def all_observed(chosen: list[Callable[[Place], Any]], place: Place) -> list[Any]:
+    """Observe each behaviour: those that wait side by side, and then the others one by one."""
+    waiters = [each for each in chosen if each in WAITING]
+    with ThreadPoolExecutor(len(waiters) or 1) as pool:
+        waited = dict(zip(waiters, pool.map(lambda each: observed(each, place), waiters), strict=True))
+    return [waited[each] if each in waited else observed(each, place) for each in chosen]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--target", required=True, metavar="POD_IP", help="a pod that runs `ends serve`")
@@ -531,9 +549,9 @@ def main() -> None:
     place = Place(options.target, options.service, options.dns, options.domain, options.unused, options.filtered)
     chosen = [each for each in BEHAVIOURS if not options.only or set(options.only) & set(title(each).split())]
     values = {}
-    for each in chosen:
-        values[title(each)] = observed(each, place)
-        sys.stderr.write(f"{title(each)}: {json.dumps(values[title(each)])}\n")
+    for each, value in zip(chosen, all_observed(chosen, place), strict=True):
+        values[title(each)] = value
+        sys.stderr.write(f"{title(each)}: {json.dumps(value)}\n")
     text = json.dumps(values, indent=1) + "\n"
     if options.json is None:
         sys.stdout.write(text)

@@ -2,12 +2,13 @@
 
 import json
 import os
+import pwd
 import signal
 import socket
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import dns.message
@@ -43,8 +44,8 @@ def until(holds, what):
 
 
 @contextmanager
-def sandbox(*options):
-    done = kttun("sandbox", "start", *options)
+def sandbox(*options, **more):
+    done = kttun("sandbox", "start", *options, **more)
     assert done.returncode == 0, done.stderr
     try:
         yield
@@ -84,6 +85,16 @@ def members(pid):
                 found.add(int(path.name))
         except OSError:
             continue
+    return found
+
+
+def writers_of_the_log():
+    """Give the processes whose stderr lies in this test's own /run, whoever their parent is."""
+    device, found = Path("/run").stat().st_dev, []
+    for path in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if (path / "fd" / "2").stat().st_dev == device:
+                found.append(int(path.name))
     return found
 
 
@@ -158,11 +169,34 @@ def test_a_killed_sandbox_takes_everything_along_and_stop_finds_the_rest(machine
     assert (machine(), RUN.exists()) == (before, False)
 
 
+@pytest.mark.parametrize("until_there", [RUN / "log", RUN / "state.json", RUN / "control.sock"])
+def test_a_start_that_is_killed_half_way_leaves_nothing_that_stop_does_not_find(machine, until_there):
+    before = machine()
+    starting = subprocess.Popen([sys.executable, "-m", "kttun", "sandbox", "start"], stderr=subprocess.DEVNULL)
+    until(until_there.exists, f"{until_there} of a start")
+    assert until_there.name == "log" or left_of(writers_of_the_log())
+    starting.kill()
+    starting.wait()
+    assert kttun("sandbox", "stop").returncode == 0
+    until(lambda: not left_of(writers_of_the_log()), "the end of what was begun")
+    assert (machine(), RUN.exists()) == (before, False)
+
+
 def test_start_clears_away_what_a_dead_one_left(bare):
     os.kill(running().pid, signal.SIGKILL)
     until(lambda: running() is None, "the end of the sandbox")
     assert kttun("sandbox", "start", "--no-examples").returncode == 0
     assert running() is not None
+
+
+def test_kubeconfigs_belong_to_whoever_ran_sudo():
+    nobody = pwd.getpwnam("nobody")
+    user = {"SUDO_USER": "nobody", "SUDO_UID": str(nobody.pw_uid), "SUDO_GID": str(nobody.pw_gid)}
+    with sandbox(env=os.environ | user):
+        owners = [(path.stat().st_uid, path.stat().st_mode & 0o777) for path in KUBECONFIGS.values()]
+        assert owners == [(nobody.pw_uid, 0o600)] * 2
+        key = (RUN / "service-accounts.key").stat()
+        assert (key.st_uid, key.st_mode & 0o777) == (0, 0o600)
 
 
 def test_practice_packets_have_no_way_out(bare, run, device):

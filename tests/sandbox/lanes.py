@@ -30,6 +30,20 @@ def receive(carrier, size):
     return bytes(found)
 
 
+def exchange(carrier, data):
+    """Send and receive as many bytes at the same time; give what came. (A carrier belongs to one thread.)"""
+    rest = carrier.frame(bytearray(HEADROOM) + data)
+    found, buffer = bytearray(), memoryview(bytearray(65536))
+    while rest or len(found) < len(data):
+        sent = carrier.send(rest) if rest else 0
+        rest = rest[sent:]
+        n = carrier.receive_into(buffer)
+        found += buffer[:n]
+        if not n and not sent and not carrier.pending:
+            assert any(select.select([carrier], [carrier] if rest else [], [], PATIENCE_S)), f"{len(found)} came"
+    return bytes(found)
+
+
 def end_of(carrier):
     with pytest.raises(LaneLostError) as lost:
         receive(carrier, 1)

@@ -65,6 +65,7 @@ def test_a_list_comes_in_pages(rest):
     assert [item["metadata"]["name"] for item in page["items"]] == ["c", "d", "e"]
     assert "continue" not in page["metadata"]
     assert refusal(rest.get, CONFIGS, **{"continue": "%%%"})[0] == 410
+    assert refusal(rest.get, CONFIGS, limit="few") == (400, "BadRequest", "invalid value for limit: few")
 
 
 def test_selectors_narrow_a_list(rest):

@@ -109,6 +109,13 @@ def test_a_runtime_that_is_away_says_nothing(shop, held):
     assert works(shop, held)
 
 
+def test_a_silent_api_server_that_is_killed_speaks_when_it_comes_back(shop):
+    shop.call(shop.server.freeze)
+    shop.call(shop.server.kill)
+    shop.call(shop.server.start)
+    assert shop.rest().get("/version")
+
+
 def test_switches_may_be_turned_twice(shop):
     for _ in range(2):
         shop.call(shop.faults.give_kubelet)

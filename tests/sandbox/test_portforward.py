@@ -6,7 +6,7 @@ import socket
 import threading
 
 import pytest
-from lanes import PATIENCE_S, echo, end_of, receive, send
+from lanes import PATIENCE_S, echo, end_of, exchange, receive
 from practice import listening
 
 from kttun.config import CarrierKind
@@ -44,10 +44,7 @@ def test_bytes_go_both_ways(lane, kind):
     with listening(echo) as port:
         carrier = lane(port, kind)
         for text in (b"hello", b"x" * 200_000, b"again"):
-            sender = threading.Thread(target=send, args=(carrier, text))
-            sender.start()
-            assert receive(carrier, len(text)) == text
-            sender.join(PATIENCE_S)
+            assert exchange(carrier, text) == text
 
 
 @BOTH

@@ -23,6 +23,7 @@ FOUND = {"metadata": {"name": "a", "labels": {"app": "web", "tier": "front"}}, "
         ("!app", False),
         ("app in (db, web)", True),
         ("app in (db),tier", False),
+        ("app in(web),tier", True),
         ("app notin (db,cache)", True),
         ("zone notin (north)", True),
         ("zone in (north)", False),

@@ -110,7 +110,7 @@ def _subsets(service: Object, pods: list[Object]) -> list[dict[str, Any]]:
 def _target(port: dict[str, Any], pod: Object) -> int:
     """Give the pod's number for a Service's port; 0 when it names one that the pod does not have."""
     target = port.get("targetPort") or port["port"]
-    return next((number for each in pod["spec"]["containers"] if (number := port_number(each, target))), 0)
+    return next((number for each in pod["spec"].get("containers") or () if (number := port_number(each, target))), 0)
 
 
 def _address(pod: Object) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 
     Creator = Callable[[Kind, Object], Object]
     """How controllers make objects: with admission, as everybody. Raises `StatusError`."""
+
+
+AGAIN_S, TROUBLED_S = 0.1, 5.0
+"""When to look again after a conflict, and after an object that a controller could not cope with."""
 
 
 class Controller(Protocol):
@@ -45,7 +50,10 @@ async def keep(store: Store, controller: Controller) -> None:
             try:
                 later = controller.sync()
             except StatusError:
-                later = 0.1  # somebody else changed the same object first: look again
+                later = AGAIN_S  # somebody else changed the same object first
+            except Exception:  # noqa: BLE001 - an object that nobody foresaw must not end the cluster
+                traceback.print_exc()
+                later = TROUBLED_S
             with suppress(TimeoutError):
                 async with asyncio.timeout(later):
                     await changed.wait()

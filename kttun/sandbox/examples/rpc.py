@@ -23,11 +23,11 @@ class Bytes(CodecBase):
     __content_subtype__ = "proto"
 
     def encode(self, message: Any, message_type: Any) -> bytes:  # noqa: ARG002 - the library's signature
-        """Give what goes over the wire."""
+        """Give the message."""
         return bytes(message)
 
-    def decode(self, data: bytes, message_type: Any) -> bytes:  # noqa: ARG002
-        """Give what came."""
+    def decode(self, data: bytes, message_type: Any) -> bytes:  # noqa: ARG002 - the same
+        """Give the message."""
         return data
 
 

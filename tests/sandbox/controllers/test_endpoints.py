@@ -81,6 +81,16 @@ def test_endpoints_that_somebody_gave_are_mirrored(cluster, endpoints, service):
     assert cluster.store.get(ENDPOINTS, "shop", "web")["subsets"] == [subset]
 
 
+def test_ends_and_ports_that_the_node_cannot_serve_are_left_out(cluster):
+    ports = [{"port": 80}, {"port": 81, "protocol": "SCTP"}]
+    meta = {"name": "odd", "namespace": "shop"}
+    address = cluster.create(SERVICES, {"metadata": meta, "spec": {"ports": ports}})["spec"]["clusterIP"]
+    odd = {"name": "odd", "namespace": "shop", "labels": {"kubernetes.io/service-name": "odd"}}
+    endpoints = [{"addresses": ["fd00::1"]}, {"addresses": ["1; flush ruleset"]}, {"addresses": ["10.244.0.9"]}]
+    cluster.create(ENDPOINT_SLICES, {"metadata": odd, "endpoints": endpoints, "ports": [{"port": 8080}]})
+    assert service_ports(cluster.store) == [ServicePort(address, "tcp", 80, (("10.244.0.9", 8080),))]
+
+
 def test_nothing_is_written_when_nothing_has_changed(cluster, endpoints, pod, service):
     service(selector={"app": "web"})
     pod("a", "10.244.0.2")
