@@ -114,7 +114,7 @@ class Cluster:
         return (kubelet.run(), self._proxy.run(), *(keep(self._store, each) for each in controllers))
 
     def _create(self, kind: Kind, obj: Object) -> Object:
-        return self._registry.create(kind, obj).found
+        return self._registry.create(kind, obj)
 
     def _make(self, objects: Iterable[Made]) -> None:
         for kind, obj in objects:

@@ -50,17 +50,13 @@ class Recorder:
                 "name": meta["name"],
                 "namespace": meta.get("namespace", ""),
                 "uid": meta["uid"],
-                "resourceVersion": meta.get("resourceVersion", ""),
             },
             "reason": reason,
             "message": message,
             "type": severity,
             "source": {"component": self._component},
-            "reportingComponent": self._component,
-            "reportingInstance": "",
             "firstTimestamp": now,
             "lastTimestamp": now,
-            "eventTime": None,
             "count": 1,
         }
         self._store.create(EVENTS, event)

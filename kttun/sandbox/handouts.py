@@ -50,8 +50,7 @@ class Handouts:
         """Write the kubeconfig of `dev`, by token, if there is such an account."""
         account = store.find(SERVICE_ACCOUNTS, DEV_PLACE, DEV)
         if account is not None:
-            token, _ = authenticator.token(account, TOKEN_S)
-            self._write_kubeconfig(DEV, DEV_PLACE, {"token": token})
+            self._write_kubeconfig(DEV, DEV_PLACE, {"token": authenticator.token(account, TOKEN_S)})
 
     def write_token_key(self, key: EllipticCurvePrivateKey) -> None:
         """Write the key that signs tokens, for root: tests make tokens of their own with it."""

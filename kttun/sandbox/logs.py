@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kttun.sandbox.query import flag, number
 from kttun.sandbox.status import bad_request
+from kttun.sandbox.target import flag, number
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from kttun.sandbox.pods import PodRuntime
+    from kttun.sandbox.kubelet import Kubelet
 
 
-def read_log(runtime: PodRuntime, pod: dict[str, Any], query: Mapping[str, str]) -> AsyncIterator[bytes]:
+def read_log(kubelet: Kubelet, pod: dict[str, Any], query: Mapping[str, str]) -> AsyncIterator[bytes]:
     """Give the log in pieces. Raises `StatusError` 400 when there is no such container, or it has not run yet."""
     container = _container(pod, query.get("container", ""))
-    return runtime.logs(pod, container, follow=flag(query, "follow"), tail=number(query, "tailLines"))
+    return kubelet.logs(pod, container, follow=flag(query, "follow"), tail=number(query, "tailLines"))
 
 
 def _container(pod: dict[str, Any], wanted: str) -> str:

@@ -8,6 +8,7 @@ from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
 from kttun.errors import EnvironmentFaultError
+from kttun.sandbox.addresses import HEADLESS
 from kttun.sandbox.controllers.endpoints import SERVICE_NAME
 from kttun.sandbox.kinds import ENDPOINT_SLICES, SERVICES
 from kttun.sandbox.nat import ServicePort, load, ruleset
@@ -76,7 +77,7 @@ def service_ports(store: Store) -> list[ServicePort]:
             _ends(slices.get((service["metadata"]["namespace"], service["metadata"]["name"]), []), port),
         )
         for service in store.list(SERVICES)
-        if service["spec"].get("clusterIP") not in {None, "", "None"}
+        if service["spec"]["clusterIP"] != HEADLESS
         for port in service["spec"].get("ports") or ()
         if port.get("protocol", "TCP") in PROTOCOLS
     ]

@@ -40,7 +40,7 @@ MOST_FORWARDS = 1000
 
 
 class ByteStream(Protocol):
-    """What SPDY runs over: the upgraded connection itself, or the messages of a WebSocket."""
+    """What SPDY runs over: the upgraded connection."""
 
     async def read(self) -> bytes:
         """Give the next bytes, none at the end."""

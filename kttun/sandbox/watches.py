@@ -8,42 +8,37 @@ from contextlib import aclosing
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from kttun.sandbox.query import flag, number
 from kttun.sandbox.selectors import matching
 from kttun.sandbox.status import StatusError
+from kttun.sandbox.target import flag, number
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Mapping
+    from collections.abc import AsyncGenerator, Mapping
 
-    from kttun.sandbox.kinds import Kind
     from kttun.sandbox.selectors import Predicate
     from kttun.sandbox.store import Event, Store
-
-    Render = Callable[[dict[str, Any]], Mapping[str, Any]]
+    from kttun.sandbox.target import Target
 
 LONGEST_S = 1800
 """How long a watch goes on when the client says nothing (the API server: 30 to 60 minutes)."""
 
 
-def watch(
-    store: Store, kind: Kind, namespace: str, query: Mapping[str, str], render: Render
-) -> AsyncGenerator[bytes, None]:
-    """Give one line an event until `timeoutSeconds` are over; the last may be a bookmark, or an ERROR with a Status.
+def watch(store: Store, target: Target, query: Mapping[str, str]) -> AsyncGenerator[bytes, None]:
+    """Give one line an event until `timeoutSeconds` are over; the last may be an ERROR with a Status.
 
-    `render` makes of an object what the client wants to see. Raises `StatusError` 400 for nonsense.
+    Raises `StatusError` 400 for nonsense.
     """
     if flag(query, "sendInitialEvents"):  # clients that may want it list and watch instead when they are told so
         why = "sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled"
         raise StatusError(HTTPStatus.UNPROCESSABLE_ENTITY, "Invalid", f"ListOptions.meta.k8s.io is invalid: {why}")
     wanted = matching(query.get("labelSelector", ""), query.get("fieldSelector", ""))
     seconds, revision = number(query, "timeoutSeconds") or LONGEST_S, number(query, "resourceVersion")
-    events = store.subscribe(kind, since=revision or None)
-    lines = _told(events, seconds, lambda event: _lines(event, wanted, render) if _in(event, namespace) else [])
-    return _with_bookmark(lines, store, kind) if flag(query, "allowWatchBookmarks") else lines
+    events = store.subscribe(target.kind, since=revision or None)
+    return _told(events, seconds, target.namespace, wanted)
 
 
 async def _told(
-    events: AsyncGenerator[Event, None], seconds: float, tell: Callable[[Event], list[bytes]]
+    events: AsyncGenerator[Event, None], seconds: float, namespace: str, wanted: Predicate
 ) -> AsyncGenerator[bytes, None]:
     until = asyncio.get_running_loop().time() + seconds
     async with aclosing(events):
@@ -56,30 +51,16 @@ async def _told(
             except StatusError as error:
                 yield _line("ERROR", error.body())
                 return
-            for line in tell(event):
-                yield line
+            inside = namespace in {"", event.found["metadata"].get("namespace", "")}
+            if inside and (change := _change(event, wanted)):
+                yield _line(change, event.found)
 
 
-async def _with_bookmark(lines: AsyncGenerator[bytes, None], store: Store, kind: Kind) -> AsyncGenerator[bytes, None]:
-    """Add the place from which to go on: when a watch's time is over it has told all there was."""
-    async with aclosing(lines):
-        async for line in lines:
-            yield line
-    names = {"kind": kind.name, "apiVersion": kind.api_version}
-    yield _line("BOOKMARK", names | {"metadata": {"resourceVersion": str(store.revision)}})
-
-
-def _in(event: Event, namespace: str) -> bool:
-    return namespace in {"", event.found["metadata"].get("namespace", "")}
-
-
-def _lines(event: Event, wanted: Predicate, render: Render) -> list[bytes]:
-    """Tell an event to a watcher with a selector: what begins or ceases to match is added or deleted for him."""
+def _change(event: Event, wanted: Predicate) -> str:
+    """Name an event for a watcher with a selector: what begins or ceases to match is added or deleted for him."""
     was = event.before is not None and wanted(event.before)
     now = event.change != "DELETED" and wanted(event.found)
-    if not was and not now:
-        return []
-    return [_line("MODIFIED" if was and now else "ADDED" if now else "DELETED", render(event.found))]
+    return "MODIFIED" if was and now else "ADDED" if now else "DELETED" if was else ""
 
 
 def _line(change: str, found: Mapping[str, Any]) -> bytes:

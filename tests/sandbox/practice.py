@@ -90,7 +90,7 @@ class Practice:
 
     def create(self, kind, obj, **more):
         """Make an object as the API would."""
-        return self.call(self.registry.create, kind, obj, **more).found
+        return self.call(self.registry.create, kind, obj, **more)
 
     def namespace(self, name, **labels):
         self.create(NAMESPACES, {"metadata": {"name": name, "labels": labels}})
@@ -123,8 +123,8 @@ class Practice:
     def rest(self, *words, **more):
         return Rest(self.login(*words, **more).api)
 
-    def token(self, account, namespace="shop", seconds=None):
-        return self.call(self.authenticator.token, account, seconds)[0]
+    def token(self, account):
+        return self.call(self.authenticator.token, account)
 
 
 @contextmanager

@@ -50,30 +50,18 @@ FOUND, EMPTY, NOBODY = "NOERROR", ("NOERROR", [], True), ("NXDOMAIN", [], True)
 
 
 @pytest.mark.parametrize(
-    ("name", "kind", "texts"),
+    ("name", "texts"),
     [
-        ("web.shop.svc.cluster.local", "A", ["10.96.0.7"]),
-        ("WEB.Shop.svc.cluster.local", "A", ["10.96.0.7"]),
-        ("_http._tcp.web.shop.svc.cluster.local", "SRV", ["0 100 80 web.shop.svc.cluster.local."]),
-        ("db.shop.svc.cluster.local", "A", ["10.244.0.5", "10.244.0.6"]),
-        ("db-0.db.shop.svc.cluster.local", "A", ["10.244.0.5"]),
-        ("10-244-0-6.db.shop.svc.cluster.local", "A", ["10.244.0.6"]),
-        ("10-244-0-6.shop.pod.cluster.local", "A", ["10.244.0.6"]),
-        ("7.0.96.10.in-addr.arpa", "PTR", ["web.shop.svc.cluster.local."]),
-        ("5.0.244.10.in-addr.arpa", "PTR", ["db-0.db.shop.svc.cluster.local."]),
-        ("dns-version.cluster.local", "TXT", ['"1.1.0"']),
+        ("web.shop.svc.cluster.local", ["10.96.0.7"]),
+        ("WEB.Shop.svc.cluster.local", ["10.96.0.7"]),
+        ("db.shop.svc.cluster.local", ["10.244.0.5", "10.244.0.6"]),
+        ("db-0.db.shop.svc.cluster.local", ["10.244.0.5"]),
+        ("10-244-0-6.db.shop.svc.cluster.local", ["10.244.0.6"]),
+        ("10-244-0-6.shop.pod.cluster.local", ["10.244.0.6"]),
     ],
 )
-def test_what_is_there_is_answered(ask, name, kind, texts):
-    assert ask(name, kind) == (FOUND, texts, False)
-
-
-def test_each_pod_of_a_headless_service_has_its_share_of_a_named_port(ask):
-    _, texts, _ = ask("_http._tcp.db.shop.svc.cluster.local", "SRV")
-    assert texts == [
-        "0 50 8080 10-244-0-6.db.shop.svc.cluster.local.",
-        "0 50 8080 db-0.db.shop.svc.cluster.local.",
-    ]
+def test_what_is_there_is_answered(ask, name, texts):
+    assert ask(name) == (FOUND, texts, False)
 
 
 @pytest.mark.parametrize(
@@ -93,20 +81,15 @@ def test_a_name_without_such_a_record_is_no_error(ask, name, kind):
         "_ftp._tcp.web.shop.svc.cluster.local",
         "no-address.shop.pod.cluster.local",
         "a.b.c.d.e.cluster.local",
-        "9.9.96.10.in-addr.arpa",
     ],
 )
 def test_a_name_of_nobody_is_said_to_be_so(ask, name):
     assert ask(name) == NOBODY
 
 
-def test_other_domains_are_refused(ask):
-    assert ask("example.com") == ("REFUSED", [], False)
-
-
-def test_another_name_for_something_outside_is_given_as_that(ask, store):
-    service(store, "outside", None, type="ExternalName", externalName="www.example.com")
-    assert ask("outside.shop.svc.cluster.local") == (FOUND, ["www.example.com."], False)
+@pytest.mark.parametrize("name", ["example.com", "7.0.96.10.in-addr.arpa"])
+def test_other_domains_are_refused(ask, name):
+    assert ask(name) == ("REFUSED", [], False)
 
 
 def test_a_pod_that_is_not_ready_has_no_name(ask, store):

@@ -10,7 +10,7 @@ from kttun.sandbox.controllers.loop import owned, pod_of
 from kttun.sandbox.events import Recorder
 from kttun.sandbox.kinds import DEPLOYMENTS, PODS
 from kttun.sandbox.status import StatusError
-from kttun.sandbox.store import FINISHED, timestamp
+from kttun.sandbox.store import FINISHED
 
 if TYPE_CHECKING:
     from kttun.sandbox.controllers.loop import Creator
@@ -41,7 +41,7 @@ class DeploymentController:
         return min((wait for wait in waits if wait is not None), default=None)
 
     def _bring_on(self, deployment: Object, pods: list[Object]) -> float | None:
-        meta, wanted = deployment["metadata"], deployment["spec"].get("replicas", 1)
+        meta, wanted = deployment["metadata"], deployment["spec"]["replicas"]
         template = json.dumps(deployment["spec"]["template"], sort_keys=True).encode()
         mark = hashlib.sha256(template).hexdigest()[:10]
         present = sorted((pod for pod in pods if pod["metadata"]["labels"].get(HASH) == mark), key=is_ready)
@@ -65,24 +65,10 @@ class DeploymentController:
         return wait
 
     def _report(self, deployment: Object, present: int, ready: int) -> None:
-        meta, wanted = deployment["metadata"], deployment["spec"].get("replicas", 1)
-        available = "True" if ready >= wanted else "False"
+        meta = deployment["metadata"]
 
         def change(made: Object) -> None:
-            status = made.setdefault("status", {})
-            before: Object = next(iter(status.get("conditions") or ()), {})
-            since = before.get("lastTransitionTime") if before.get("status") == available else None
-            reason = "MinimumReplicasAvailable" if available == "True" else "MinimumReplicasUnavailable"
-            condition = {"type": "Available", "status": available, "reason": reason}
-            made["status"] = {
-                "observedGeneration": made["metadata"].get("generation", 1),
-                "replicas": present,
-                "updatedReplicas": present,
-                "readyReplicas": ready,
-                "availableReplicas": ready,
-                "unavailableReplicas": max(0, wanted - ready),
-                "conditions": [condition | {"lastTransitionTime": since or timestamp()}],
-            }
+            made["status"] = {"replicas": present, "readyReplicas": ready, "availableReplicas": ready}
 
         self._store.update(DEPLOYMENTS, meta["namespace"], meta["name"], change)
 

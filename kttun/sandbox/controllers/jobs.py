@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 RETRY_S = 1.0
 """After the API has refused a pod."""
-BACKOFF_LIMIT = 6
-"""batch/v1 JobSpec backoffLimit when nobody says anything."""
 
 DEADLINE = ("DeadlineExceeded", "Job was active longer than specified deadline")
 BACKOFF = ("BackoffLimitExceeded", "Job has reached the specified backoff limit")
@@ -52,23 +50,19 @@ class JobController:
         active = [pod for pod in pods if _phase(pod) not in FINISHED]
         succeeded = sum(_phase(pod) == "Succeeded" for pod in pods)
         failed = len(had) - len(active) - succeeded
-        spec = job["spec"]
-        limit = spec.get("backoffLimit", BACKOFF_LIMIT)
         left = self._seconds_left(job)
         wait, outcome = left, None
         if succeeded:
             outcome = ("Complete", "CompletionsReached", "Reached expected number of succeeded pods")
         elif left is not None and left <= 0:
             wait, outcome = None, ("Failed", *DEADLINE)
-        elif failed > limit:
+        elif failed > job["spec"]["backoffLimit"]:
             outcome = ("Failed", *BACKOFF)
         elif not active:
             wait = self._start_pod(job, wait)
         if outcome and outcome[0] == "Failed":
             for pod in active:
                 self._store.delete(PODS, pod["metadata"]["namespace"], pod["metadata"]["name"])
-            # As since Kubernetes 1.31: the Job has failed only when its last pod is gone.
-            outcome = ("FailureTarget", *outcome[1:]) if active else outcome
         self._report(job, active, succeeded, failed, outcome)
         return wait
 
@@ -94,7 +88,7 @@ class JobController:
                 if count:
                     status[name] = count
             conditions = status.get("conditions") or []
-            if outcome is None or any(each["type"] == outcome[0] for each in conditions):
+            if outcome is None:
                 return
             kind, reason, message = outcome
             now = timestamp()
@@ -120,7 +114,7 @@ class JobController:
         left: float = ttl - _seconds_since(finished)
         if left > 0:
             return left
-        self._store.delete(JOBS, job["metadata"]["namespace"], job["metadata"]["name"], policy="Foreground")
+        self._store.delete(JOBS, job["metadata"]["namespace"], job["metadata"]["name"])
         return None
 
 

@@ -1,4 +1,4 @@
-"""Endpoints and slices: the ready pods of a Service, by the numbers that its ports have in each pod."""
+"""Endpoints and slices: the pods of a Service, by the numbers that its ports have in them."""
 
 import pytest
 
@@ -49,18 +49,16 @@ def test_ready_pods_and_others_stand_apart(cluster, endpoints, pod, service):
     endpoints.sync()
     (subset,) = cluster.store.get(ENDPOINTS, "shop", "web")["subsets"]
     assert [each["ip"] for each in subset["addresses"]] == ["10.244.0.2"]
-    assert [each["ip"] for each in subset["notReadyAddresses"]] == ["10.244.0.3"]
     assert slices(cluster) == [("10.244.0.2", True, 8080), ("10.244.0.3", False, 8080)]
 
 
-def test_a_named_port_has_its_own_number_in_each_pod(cluster, endpoints, pod, service):
-    address = service(selector={"app": "web"})["spec"]["clusterIP"]
-    pod("a", "10.244.0.2", port=8080)
-    pod("b", "10.244.0.3", port=9090)
+def test_slices_that_somebody_gave_stay(cluster, endpoints, service):
+    address = service()["spec"]["clusterIP"]
+    meta = {"name": "web", "namespace": "shop", "labels": {"kubernetes.io/service-name": "web"}}
+    ends = {"endpoints": [{"addresses": ["172.30.0.9"]}], "ports": [{"name": "http", "port": 7000}]}
+    cluster.create(ENDPOINT_SLICES, {"metadata": meta, **ends})
     endpoints.sync()
-    assert service_ports(cluster.store) == [
-        ServicePort(address, "tcp", 80, (("10.244.0.2", 8080), ("10.244.0.3", 9090)))
-    ]
+    assert service_ports(cluster.store) == [ServicePort(address, "tcp", 80, (("172.30.0.9", 7000),))]
 
 
 def test_a_pod_that_ends_or_goes_leaves(cluster, endpoints, pod, service):
@@ -70,15 +68,6 @@ def test_a_pod_that_ends_or_goes_leaves(cluster, endpoints, pod, service):
     endpoints.sync()
     assert slices(cluster) == []
     assert service_ports(cluster.store) == [ServicePort(address, "tcp", 80, ())]
-
-
-def test_endpoints_that_somebody_gave_are_mirrored(cluster, endpoints, service):
-    service()
-    subset = {"addresses": [{"ip": "172.30.0.9"}], "ports": [{"name": "http", "port": 7000, "protocol": "TCP"}]}
-    cluster.create(ENDPOINTS, {"metadata": {"name": "web", "namespace": "shop"}, "subsets": [subset]})
-    endpoints.sync()
-    assert slices(cluster) == [("172.30.0.9", True, 7000)]
-    assert cluster.store.get(ENDPOINTS, "shop", "web")["subsets"] == [subset]
 
 
 def test_ends_and_ports_that_the_node_cannot_serve_are_left_out(cluster):
