@@ -83,7 +83,9 @@ class Practice:
         return sock
 
     def close(self):
-        self.call(self.server.stop)
+        self.call(self.server.kill)
+        self.faults.thaw()
+        self.call(self.server._http.shutdown, 1)
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join(10)
         self.loop.close()
