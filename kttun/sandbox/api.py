@@ -16,7 +16,6 @@ from aiohttp import web
 from kttun.sandbox.documents import document
 from kttun.sandbox.faults import EmptyAnswerError
 from kttun.sandbox.kinds import ACCESS_REVIEWS, PODS
-from kttun.sandbox.logs import read_log
 from kttun.sandbox.portforward import PortForward
 from kttun.sandbox.rbac import Attributes, Authorizer
 from kttun.sandbox.resources import Resources, answer_review
@@ -114,8 +113,9 @@ class Api:
         if wanted.subresource == "portforward":
             self._faults.check_node()
             return await PortForward(self._kubelet, self._faults, found).serve(request)
-        pieces = read_log(self._kubelet, found, request.query)
+        container, tail = _container_of(found, request.query.get("container", "")), number(request.query, "tailLines")
         self._faults.check_node()
+        pieces = self._kubelet.logs(found, container, follow=flag(request.query, "follow"), tail=tail)
         return await self._stream(request, pieces, "text/plain")
 
     async def _stream(
@@ -140,3 +140,21 @@ async def _body(request: web.BaseRequest) -> Any:
         return json.loads(text) if text else {}
     except ValueError as error:
         raise bad_request(f"the body of the request is no JSON: {error}") from error
+
+
+def _container_of(pod: dict[str, Any], wanted: str) -> str:
+    """Give the container whose log is wanted. Raises `StatusError` 400 if there is none, or it has not run yet."""
+    name = pod["metadata"]["name"]
+    names = [container["name"] for container in pod["spec"]["containers"]]
+    if not wanted and len(names) > 1:
+        choices = " ".join(names)
+        raise bad_request(f"a container name must be specified for pod {name}, choose one of: [{choices}]")
+    wanted = wanted or names[0]
+    if wanted not in names:
+        raise bad_request(f"container {wanted} is not valid for pod {name}")
+    states = (pod.get("status") or {}).get("containerStatuses") or ()
+    state: dict[str, Any] = next((one.get("state") or {} for one in states if one["name"] == wanted), {"waiting": {}})
+    if "waiting" in state:
+        why = state["waiting"].get("reason") or "ContainerCreating"
+        raise bad_request(f'container "{wanted}" in pod "{name}" is waiting to start: {why}')
+    return wanted

@@ -30,8 +30,7 @@ from kttun.sandbox.handouts import Handouts
 from kttun.sandbox.images import Images
 from kttun.sandbox.kinds import DEPLOYMENTS
 from kttun.sandbox.kubelet import Kubelet
-from kttun.sandbox.names import Names
-from kttun.sandbox.nameserver import serve_names
+from kttun.sandbox.names import Names, serve_names
 from kttun.sandbox.pki import Authority
 from kttun.sandbox.podlife import Ground
 from kttun.sandbox.proxy import ServiceProxy
@@ -74,7 +73,7 @@ class Cluster:
             files=RUN / "pods",
         )
         self._kubelet = Kubelet(self._ground)
-        self._proxy = ServiceProxy(self._store, self._shape)
+        self._proxy = ServiceProxy(self._store, self._shape.service_cidr)
         self._faults = Faults(f"{self._shape.node}:{KUBELET_PORT}")
         api = Api(self._registry, self._authenticator, self._kubelet, self._faults)
         tls = self._authority.server_context(NAMES, [str(self._shape.node), str(self._shape.api_service)])
@@ -97,7 +96,7 @@ class Cluster:
             handouts.write_admin()
             handouts.write_developer(self._store, self._authenticator)
             await self._examples_ready()
-            await self._proxy.settled()
+            self._proxy.sync()
             _tell("ready")
 
     def _work(self) -> Iterable[Coroutine[None, None, None]]:
@@ -109,7 +108,7 @@ class Cluster:
             GarbageCollector(self._store),
             self._proxy,
         )
-        return (self._kubelet.run(), self._proxy.run(), *(keep(self._store, each) for each in controllers))
+        return (self._kubelet.run(), *(keep(self._store, each) for each in controllers))
 
     def _make(self, objects: Iterable[Made]) -> None:
         for kind, obj in objects:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kttun.sandbox.kinds import EVENTS, NAMESPACES
 from kttun.sandbox.store import timestamp
@@ -11,16 +11,15 @@ if TYPE_CHECKING:
     from kttun.sandbox.kinds import Kind
     from kttun.sandbox.store import Object, Store
 
-KEPT = 500
-"""How many events are kept; a real API server forgets them after an hour."""
+KEPT = 100
+"""How many events are kept in a namespace; a real API server forgets them after an hour."""
 
 
 class Recorder:
     """Writes events in the name of one component, such as `kubelet`."""
 
     def __init__(self, store: Store, component: str) -> None:
-        self._store = store
-        self._component = component
+        self._store, self._component = store, component
 
     def normal(self, kind: Kind, about: Object, reason: str, message: str) -> None:
         """Record that something went its way."""
@@ -31,42 +30,19 @@ class Recorder:
         self._record("Warning", kind, about, reason, message)
 
     def _record(self, severity: str, kind: Kind, about: Object, reason: str, message: str) -> None:
-        """Count an event that was there already (same object, reason and words), or make one."""
+        """Make an event, unless the same was told before of the object, or its namespace has gone."""
         meta = about["metadata"]
-        namespace = meta.get("namespace") or "default"
-        if self._store.find(NAMESPACES, "", namespace) is None:
-            return  # it has gone with all that was in it
-        for found in self._store.list(EVENTS, namespace, fields=f"involvedObject.uid={meta['uid']}"):
-            if (found["reason"], found["message"]) == (reason, message):
-                self._store.update(EVENTS, namespace, found["metadata"]["name"], _count)
-                return
-        self._make_room()
+        namespace = meta["namespace"]
+        found = self._store.list(EVENTS, namespace)
+        what = {"kind": kind.name, "name": meta["name"], "namespace": namespace, "uid": meta["uid"]}
+        event = {"involvedObject": what, "reason": reason, "message": message, "type": severity}
+        if self._store.find(NAMESPACES, "", namespace) is None or any(event.items() <= each.items() for each in found):
+            return
+        if len(found) >= KEPT:
+            oldest = min(found, key=lambda each: int(each["metadata"]["resourceVersion"]))
+            self._store.remove(EVENTS, namespace, oldest["metadata"]["name"])
         now = timestamp()
-        event: dict[str, Any] = {
-            "metadata": {"generateName": f"{meta['name']}.", "namespace": namespace},
-            "involvedObject": {
-                "apiVersion": kind.api_version,
-                "kind": kind.name,
-                "name": meta["name"],
-                "namespace": meta.get("namespace", ""),
-                "uid": meta["uid"],
-            },
-            "reason": reason,
-            "message": message,
-            "type": severity,
-            "source": {"component": self._component},
-            "firstTimestamp": now,
-            "lastTimestamp": now,
-            "count": 1,
-        }
-        self._store.create(EVENTS, event)
-
-    def _make_room(self) -> None:
-        found = self._store.list(EVENTS)
-        for oldest in sorted(found, key=lambda each: int(each["metadata"]["resourceVersion"]))[: len(found) - KEPT + 1]:
-            self._store.remove(EVENTS, oldest["metadata"]["namespace"], oldest["metadata"]["name"])
-
-
-def _count(event: Object) -> None:
-    event["count"] += 1
-    event["lastTimestamp"] = timestamp()
+        times = {"firstTimestamp": now, "lastTimestamp": now, "count": 1, "source": {"component": self._component}}
+        self._store.create(
+            EVENTS, {"metadata": {"generateName": f"{meta['name']}.", "namespace": namespace}, **event, **times}
+        )

@@ -1,7 +1,9 @@
 """The way in for objects: defaults, addresses and admission, before the store keeps them.
 
 The API and the controllers both come through here, so a controller's pod meets the same Pod Security and quota, with
-the same words, as a person's. Nothing here asks who it is: that is `rbac`'s, in front of the API.
+the same words, as a person's. What is filled in is what kttun, kubectl and our controllers look at, from
+`k8s.io/kubernetes` pkg/apis/*/v1/defaults.go and pkg/registry/*/strategy.go. Nothing here asks who it is: that is
+`rbac`'s, in front of the API.
 """
 
 from __future__ import annotations
@@ -12,8 +14,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from kttun.sandbox.addresses import ServiceAddresses
-from kttun.sandbox.defaults import fill, fill_ports
-from kttun.sandbox.kinds import NAMESPACES, PODS, QUOTAS, SERVICE_ACCOUNTS, SERVICES
+from kttun.sandbox.kinds import DEPLOYMENTS, JOBS, NAMESPACES, PODS, QUOTAS, SERVICE_ACCOUNTS, SERVICES
 from kttun.sandbox.pod_security import level, violations
 from kttun.sandbox.status import StatusError, forbidden, invalid
 from kttun.sandbox.store import FINISHED
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.:]*[a-z0-9])?")
 """What all kinds take as a name (RFC 1123 subdomain), and the colon that roles may have besides."""
+
+
+JOB_NAME_LABELS = ("batch.kubernetes.io/job-name", "job-name")
 
 
 class Registry:
@@ -71,11 +75,12 @@ class Registry:
             if made["spec"].get("clusterIP") != old["spec"].get("clusterIP"):
                 why = f'Invalid value: "{made["spec"].get("clusterIP")}": may not change once set'
                 raise invalid(SERVICES, meta["name"], "spec.clusterIPs[0]", why)
-            fill_ports(made)
+            _ports(made)
         return self.store.replace(kind, made, dry_run=dry_run)
 
     def _admit(self, kind: Kind, made: Object) -> None:
-        fill(kind, made)
+        if kind in _FILLERS:
+            _FILLERS[kind](made)
         if kind == PODS:
             self._admit_pod(made)
         if kind == SERVICES:
@@ -104,3 +109,41 @@ class Registry:
             if hard is not None and int(hard) <= used:
                 title = f"exceeded quota: {quota['metadata']['name']}"
                 raise forbidden(PODS, name, f"{title}, requested: pods=1, used: pods={used}, limited: pods={hard}")
+
+
+def _ports(service: Object) -> None:
+    """Fill in the ports of a Service."""
+    for port in service["spec"].get("ports") or ():
+        port.setdefault("protocol", "TCP")
+        port.setdefault("targetPort", port["port"])
+
+
+def _namespace(made: Object) -> None:
+    made["metadata"].setdefault("labels", {})["kubernetes.io/metadata.name"] = made["metadata"]["name"]
+    made["status"] = {"phase": "Active"}
+
+
+def _pod(made: Object) -> None:
+    usual = {"restartPolicy": "Always", "terminationGracePeriodSeconds": 30, "serviceAccountName": "default"}
+    made["spec"] = usual | (made.get("spec") or {})
+    made["status"] = {"phase": "Pending"}
+
+
+def _service(made: Object) -> None:
+    made["spec"] = {"type": "ClusterIP"} | (made.get("spec") or {})
+    _ports(made)
+
+
+def _job(made: Object) -> None:
+    labels = made["spec"]["template"].setdefault("metadata", {}).setdefault("labels", {})
+    labels |= dict.fromkeys(JOB_NAME_LABELS, made["metadata"]["name"])
+    made["spec"] = {"backoffLimit": 6} | made["spec"]
+    made["status"] = {}
+
+
+def _deployment(made: Object) -> None:
+    made["spec"] = {"replicas": 1} | made["spec"]
+    made["status"] = {}
+
+
+_FILLERS = {NAMESPACES: _namespace, PODS: _pod, SERVICES: _service, JOBS: _job, DEPLOYMENTS: _deployment}

@@ -4,8 +4,7 @@ import pytest
 
 from kttun.sandbox.controllers.endpoints import EndpointsController
 from kttun.sandbox.kinds import ENDPOINT_SLICES, ENDPOINTS, PODS, SERVICES
-from kttun.sandbox.nat import ServicePort
-from kttun.sandbox.proxy import service_ports
+from kttun.sandbox.proxy import ServicePort, service_ports
 
 
 @pytest.fixture
