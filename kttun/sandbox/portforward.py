@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import WSMsgType, hdrs, web
 
 from kttun.sandbox.relay import CHUNK, ConnectError, Relay
-from kttun.sandbox.spdy_server import SpdyServer
+from kttun.sandbox.spdy import SpdyServer
 from kttun.sandbox.status import bad_request
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class PortForward:
         await response.prepare(request)
         stream = _Upgraded(request, transport)
         try:
-            await SpdyServer(stream, self.connect).run()
+            await SpdyServer(stream.reader, stream.writer, self.connect).run()
         finally:
             transport.abort()
         return response
@@ -100,24 +100,16 @@ class _Upgraded(asyncio.StreamReaderProtocol):
     """A connection that was taken from the HTTP server, which only hears of its end."""
 
     def __init__(self, request: web.BaseRequest, transport: asyncio.Transport) -> None:
-        loop = asyncio.get_running_loop()
-        self._reader = asyncio.StreamReader(limit=CHUNK)
-        super().__init__(self._reader)
+        self.reader = asyncio.StreamReader(limit=CHUNK)
+        super().__init__(self.reader)
         self._http = request.protocol
-        self._writer = asyncio.StreamWriter(transport, self, self._reader, loop)
+        self.writer = asyncio.StreamWriter(transport, self, self.reader, asyncio.get_running_loop())
         transport.set_protocol(self)
         self.connection_made(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self._http.connection_lost(exc)
-
-    async def read(self) -> bytes:
-        return await self._reader.read(CHUNK)
-
-    async def write(self, data: bytes) -> None:
-        self._writer.write(data)
-        await self._writer.drain()
 
 
 class _Channels:
@@ -162,7 +154,7 @@ class _Channels:
         while (message := await self._socket.receive()).type is WSMsgType.BINARY:
             relay = self._relays.get(message.data[0]) if message.data else None
             if relay is not None:
-                await relay.feed(memoryview(message.data)[1:])
+                await relay.feed(message.data[1:])
 
 
 def _ports(request: web.BaseRequest) -> list[int]:
