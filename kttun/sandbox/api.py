@@ -18,10 +18,9 @@ from kttun.sandbox.faults import EmptyAnswerError
 from kttun.sandbox.kinds import ACCESS_REVIEWS, PODS
 from kttun.sandbox.portforward import PortForward
 from kttun.sandbox.rbac import Attributes, Authorizer
-from kttun.sandbox.resources import Resources, answer_review
+from kttun.sandbox.resources import Resources, answer_review, watch
 from kttun.sandbox.status import StatusError, bad_request, forbidden, internal
 from kttun.sandbox.target import flag, number, target
-from kttun.sandbox.watches import watch
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from kttun.errors import EnvironmentFaultError, KttunError
-from kttun.sandbox import bootstrap
+from kttun.sandbox import bootstrap, handouts
 from kttun.sandbox.api import Api
 from kttun.sandbox.control import serve_control
 from kttun.sandbox.controllers.deployments import DeploymentController
@@ -26,10 +26,10 @@ from kttun.sandbox.cri import Cri
 from kttun.sandbox.events import Recorder
 from kttun.sandbox.examples import objects as examples
 from kttun.sandbox.faults import BACK_S, Faults
-from kttun.sandbox.handouts import Handouts
 from kttun.sandbox.images import Images
-from kttun.sandbox.kinds import DEPLOYMENTS
+from kttun.sandbox.kinds import DEPLOYMENTS, SERVICE_ACCOUNTS
 from kttun.sandbox.kubelet import Kubelet
+from kttun.sandbox.lifecycle import DEV
 from kttun.sandbox.names import Names, serve_names
 from kttun.sandbox.pki import Authority
 from kttun.sandbox.podlife import Ground
@@ -49,6 +49,8 @@ if TYPE_CHECKING:
     from kttun.sandbox.controllers.loop import Controller
 
 KUBELET_PORT = 10250
+DEV_TOKEN_S = 365 * 86400
+"""How long the token of `dev` is good: longer than any sandbox lives."""
 NAMES = ("kubernetes", "kubernetes.default", "kubernetes.default.svc", f"kubernetes.default.svc.{DOMAIN}", NODE)
 """What the API server is called inside a cluster."""
 
@@ -91,13 +93,18 @@ class Cluster:
             await self._server.start()
             await serve_names(Names(self._store), str(self._shape.gateway))
             await serve_control(self._acts())
-            handouts = Handouts(self._settings, self._authority)
-            handouts.write_token_key(self._token_key)
-            handouts.write_admin()
-            handouts.write_developer(self._store, self._authenticator)
+            self._hand_out()
             await self._examples_ready()
             self._proxy.sync()
             _tell("ready")
+
+    def _hand_out(self) -> None:
+        handouts.write_token_key(self._token_key)
+        handouts.write_admin(self._settings, self._authority)
+        account = self._store.find(SERVICE_ACCOUNTS, bootstrap.DEV_PLACE, DEV)
+        if account is not None:
+            token = self._authenticator.token(account, DEV_TOKEN_S)
+            handouts.write_developer(self._settings, self._authority, token)
 
     def _work(self) -> Iterable[Coroutine[None, None, None]]:
         controllers: tuple[Controller, ...] = (

@@ -89,7 +89,6 @@ class ContainerLife:
     async def _watch(self, ended: asyncio.Future[int]) -> int:
         """Wait for the end, and see meanwhile when it is ready."""
         self.state.state = {"running": {}}
-        self._ground.recorder.normal(PODS, self._pod.pod, "Started", f"Started container {self.spec['name']}")
         self._pod.report()
         probing = asyncio.create_task(self._become_ready())
         try:

@@ -1,4 +1,4 @@
-"""Events: what happened to an object, for people who ask (core/v1 Event)."""
+"""Events of type Warning: what went wrong with an object, for people who ask (core/v1 Event)."""
 
 from __future__ import annotations
 
@@ -21,21 +21,13 @@ class Recorder:
     def __init__(self, store: Store, component: str) -> None:
         self._store, self._component = store, component
 
-    def normal(self, kind: Kind, about: Object, reason: str, message: str) -> None:
-        """Record that something went its way."""
-        self._record("Normal", kind, about, reason, message)
-
     def warning(self, kind: Kind, about: Object, reason: str, message: str) -> None:
-        """Record that something went wrong."""
-        self._record("Warning", kind, about, reason, message)
-
-    def _record(self, severity: str, kind: Kind, about: Object, reason: str, message: str) -> None:
-        """Make an event, unless the same was told before of the object, or its namespace has gone."""
+        """Record that something went wrong, unless that was told of this object before, or its namespace has gone."""
         meta = about["metadata"]
         namespace = meta["namespace"]
         found = self._store.list(EVENTS, namespace)
         what = {"kind": kind.name, "name": meta["name"], "namespace": namespace, "uid": meta["uid"]}
-        event = {"involvedObject": what, "reason": reason, "message": message, "type": severity}
+        event = {"involvedObject": what, "reason": reason, "message": message, "type": "Warning"}
         if self._store.find(NAMESPACES, "", namespace) is None or any(event.items() <= each.items() for each in found):
             return
         if len(found) >= KEPT:
