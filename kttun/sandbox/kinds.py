@@ -63,8 +63,3 @@ KINDS = tuple(each for each in list(globals().values()) if isinstance(each, Kind
 def kind_at(group: str, version: str, plural: str) -> Kind | None:
     """Give the kind whose collection has this path, or None."""
     return next((k for k in KINDS if (k.group, VERSION, k.plural) == (group, version, plural)), None)
-
-
-def kind_named(api_version: str, name: str) -> Kind | None:
-    """Give the kind of an object that says `apiVersion` and `kind`, or None."""
-    return next((k for k in KINDS if (k.api_version, k.name) == (api_version, name)), None)

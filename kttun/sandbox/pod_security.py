@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any
 from kttun.sandbox.security import USUAL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterator
 
     Spec = dict[str, Any]
 
 LEVELS = ("privileged", "baseline", "restricted")
 LABEL = "pod-security.kubernetes.io/enforce"
 
-DEFAULT_CAPABILITIES = frozenset(USUAL) - {"NET_RAW"}
+BASELINE_CAPABILITIES = frozenset(USUAL) - {"NET_RAW"}
+RESTRICTED_CAPABILITIES = frozenset({"NET_BIND_SERVICE"})
 SAFE_SECCOMP = ("RuntimeDefault", "Localhost")
 
 
@@ -31,79 +32,57 @@ def level(namespace: dict[str, Any]) -> str:
 
 def violations(level_name: str, spec: Spec) -> str:
     """Say all that a pod's spec does against a level, in the order of the API server; empty when nothing."""
-    if level_name == LEVELS[0]:
-        return ""
-    strict = level_name == LEVELS[2]
-    told = [] if strict else [_adding(spec, DEFAULT_CAPABILITIES, "non-default capabilities")]
-    told.append(_privileged(spec))
-    told += [_escalation(spec), _capabilities(spec), _non_root(spec), _user(spec)] if strict else []
-    return ", ".join(filter(None, [*told, _seccomp(spec, strict=strict)]))
+    whole = spec.get("securityContext") or {}
+    contexts = {each["name"]: whole | (each.get("securityContext") or {}) for each in spec.get("containers") or ()}
+    checks = {LEVELS[0]: (), LEVELS[1]: _baseline(contexts), LEVELS[2]: _restricted(contexts)}[level_name]
+    return ", ".join(f"{title} ({told})" for title, told in checks if told)
 
 
-def _security(part: Spec) -> Spec:
-    found: Spec = part.get("securityContext") or {}
-    return found
-
-
-def _bad(spec: Spec, is_bad: Callable[[Spec], bool]) -> str:
-    """Name the containers whose securityContext is bad; empty when there are none."""
-    names = [each["name"] for each in spec.get("containers") or () if is_bad(_security(each))]
-    return f"container{'s' if len(names) > 1 else ''} {_quoted(names)}" if names else ""
-
-
-def _quoted(names: Iterable[str]) -> str:
-    return ", ".join(f'"{name}"' for name in names)
-
-
-def _added(security: Spec) -> set[str]:
-    return set((security.get("capabilities") or {}).get("add") or ())
-
-
-def _adding(spec: Spec, allowed: frozenset[str], title: str) -> str:
-    who = _bad(spec, lambda security: bool(_added(security) - allowed))
-    added = sorted({one for each in spec.get("containers") or () for one in _added(_security(each)) - allowed})
-    return f"{title} ({who} must not include {_quoted(added)} in securityContext.capabilities.add)" if who else ""
-
-
-def _capabilities(spec: Spec) -> str:
-    title = "unrestricted capabilities"
-    who = _bad(spec, lambda security: "ALL" not in ((security.get("capabilities") or {}).get("drop") or ()))
-    keeping = f'{title} ({who} must set securityContext.capabilities.drop=["ALL"])' if who else ""
-    adding = _adding(spec, frozenset({"NET_BIND_SERVICE"}), title)
-    return "; ".join(filter(None, (keeping, adding))).replace(f"); {title} (", "; ")
-
-
-def _privileged(spec: Spec) -> str:
-    who = _bad(spec, lambda security: bool(security.get("privileged")))
-    return f"privileged ({who} must not set securityContext.privileged=true)" if who else ""
-
-
-def _escalation(spec: Spec) -> str:
-    who = _bad(spec, lambda security: security.get("allowPrivilegeEscalation") is not False)
-    told = "must set securityContext.allowPrivilegeEscalation=false"
-    return f"allowPrivilegeEscalation != false ({who} {told})" if who else ""
-
-
-def _non_root(spec: Spec) -> str:
-    whole = _security(spec).get("runAsNonRoot")
-    who = _bad(spec, lambda security: not security.get("runAsNonRoot", whole))
-    return f"runAsNonRoot != true (pod or {who} must set securityContext.runAsNonRoot=true)" if who else ""
-
-
-def _user(spec: Spec) -> str:
-    whole = ["pod"] if _security(spec).get("runAsUser") == 0 else []
-    who = " and ".join(filter(None, [*whole, _bad(spec, lambda security: security.get("runAsUser") == 0)]))
-    return f"runAsUser=0 ({who} must not set runAsUser=0)" if who else ""
-
-
-def _seccomp(spec: Spec, *, strict: bool) -> str:
-    """Check the profile that holds for each container; baseline lets it be left out."""
-    usual = "" if strict else SAFE_SECCOMP[0]
-    whole = _profile(_security(spec)) or usual
-    who = _bad(spec, lambda security: (_profile(security) or whole) not in SAFE_SECCOMP)
+def _baseline(contexts: dict[str, Spec]) -> Iterator[tuple[str, str]]:
+    """Yield each check's title, and what it tells of the containers' securityContexts."""
+    yield "non-default capabilities", _adding(contexts, BASELINE_CAPABILITIES)
+    yield "privileged", _who(contexts, _is_privileged, "must not set securityContext.privileged=true")
     wanted = 'must set securityContext.seccompProfile.type to "RuntimeDefault" or "Localhost"'
-    return f"seccompProfile (pod or {who} {wanted})" if who else ""
+    yield "seccompProfile", _who(contexts, lambda each: _profile(each) not in {None, *SAFE_SECCOMP}, wanted, "pod or ")
 
 
-def _profile(security: Spec) -> str:
-    return str((security.get("seccompProfile") or {}).get("type") or "")
+def _restricted(contexts: dict[str, Spec]) -> Iterator[tuple[str, str]]:
+    yield "privileged", _who(contexts, _is_privileged, "must not set securityContext.privileged=true")
+    wanted = "must set securityContext.allowPrivilegeEscalation=false"
+    yield (
+        "allowPrivilegeEscalation != false",
+        _who(contexts, lambda each: each.get("allowPrivilegeEscalation") is not False, wanted),
+    )
+    keeping = 'must set securityContext.capabilities.drop=["ALL"]'
+    told = _who(contexts, lambda each: "ALL" not in _listed(each, "drop"), keeping)
+    yield "unrestricted capabilities", "; ".join(filter(None, (told, _adding(contexts, RESTRICTED_CAPABILITIES))))
+    wanted = "must set securityContext.runAsNonRoot=true"
+    yield "runAsNonRoot != true", _who(contexts, lambda each: not each.get("runAsNonRoot"), wanted, "pod or ")
+    yield "runAsUser=0", _who(contexts, lambda each: each.get("runAsUser") == 0, "must not set runAsUser=0")
+    wanted = 'must set securityContext.seccompProfile.type to "RuntimeDefault" or "Localhost"'
+    yield "seccompProfile", _who(contexts, lambda each: _profile(each) not in SAFE_SECCOMP, wanted, "pod or ")
+
+
+def _who(contexts: dict[str, Spec], is_bad: Callable[[Spec], bool], wanted: str, before: str = "") -> str:
+    """Tell the containers whose securityContext is bad what is wanted; empty when there are none."""
+    names = [f'"{name}"' for name, security in contexts.items() if is_bad(security)]
+    return f"{before}container{'s' if len(names) > 1 else ''} {', '.join(names)} {wanted}" if names else ""
+
+
+def _adding(contexts: dict[str, Spec], allowed: frozenset[str]) -> str:
+    added = sorted({f'"{name}"' for each in contexts.values() for name in _listed(each, "add") - allowed})
+    wanted = f"must not include {', '.join(added)} in securityContext.capabilities.add"
+    return _who(contexts, lambda each: bool(_listed(each, "add") - allowed), wanted)
+
+
+def _listed(security: Spec, key: str) -> set[str]:
+    return set((security.get("capabilities") or {}).get(key) or ())
+
+
+def _is_privileged(security: Spec) -> bool:
+    return bool(security.get("privileged"))
+
+
+def _profile(security: Spec) -> str | None:
+    found: str | None = (security.get("seccompProfile") or {}).get("type")
+    return found
