@@ -8,11 +8,10 @@ import yaml
 
 from kttun import __version__
 from kttun.cluster.rbac import role_yaml
-from kttun.sandbox.controllers.endpoints import SERVICE_NAME
 from kttun.sandbox.kinds import (
     CLUSTER_ROLE_BINDINGS,
     CLUSTER_ROLES,
-    ENDPOINT_SLICES,
+    ENDPOINTS,
     NAMESPACES,
     NODES,
     RBAC_GROUP,
@@ -84,15 +83,15 @@ def _node(shape: Shape) -> dict[str, Any]:
 
 
 def _service(namespace: str, name: str, address: str, behind: str, *ports: tuple[str, int, int, str]) -> list[Made]:
-    """Give a Service without selector, and the slice that names the one end behind it."""
+    """Give a Service without selector, and its Endpoints with the one end behind it."""
     outer = [
         {"name": name, "port": port, "targetPort": target, "protocol": protocol}
         for name, port, target, protocol in ports
     ]
     inner = [{"name": name, "port": target, "protocol": protocol} for name, _, target, protocol in ports]
     meta = {"name": name, "namespace": namespace}
-    ends = {"addressType": "IPv4", "endpoints": [{"addresses": [behind]}], "ports": inner}
+    subset = {"addresses": [{"ip": behind}], "ports": inner}
     return [
         (SERVICES, {"metadata": meta, "spec": {"clusterIP": address, "ports": outer}}),
-        (ENDPOINT_SLICES, {"metadata": meta | {"labels": {SERVICE_NAME: name}}, **ends}),
+        (ENDPOINTS, {"metadata": meta, "subsets": [subset]}),
     ]

@@ -23,7 +23,6 @@ from kttun.sandbox.controllers.jobs import JobController
 from kttun.sandbox.controllers.loop import keep
 from kttun.sandbox.controllers.scheduler import Scheduler
 from kttun.sandbox.cri import Cri
-from kttun.sandbox.events import Recorder
 from kttun.sandbox.examples import objects as examples
 from kttun.sandbox.faults import BACK_S, Faults
 from kttun.sandbox.images import Images
@@ -71,7 +70,6 @@ class Cluster:
             cri=self._cri,
             images=Images(settings.images),
             shape=self._shape,
-            recorder=Recorder(self._store, "kubelet"),
             files=RUN / "pods",
         )
         self._kubelet = Kubelet(self._ground)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from kttun.sandbox.container import ContainerSpec
 from kttun.sandbox.cri import StartError
+from kttun.sandbox.events import warn
 from kttun.sandbox.images import NoSuchImageError, environment
 from kttun.sandbox.journal import Journal
 from kttun.sandbox.kinds import PODS
@@ -44,7 +45,7 @@ class ContainerLife:
             entry = self._ground.images.entry(image)
         except NoSuchImageError as error:
             self.state.state = {"waiting": {"reason": "ErrImagePull", "message": str(error)}}
-            self._ground.recorder.warning(PODS, self._pod.pod, "Failed", f'Failed to pull image "{image}": {error}')
+            warn(self._ground.store, PODS, self._pod.pod, "Failed", f'Failed to pull image "{image}": {error}')
             self._pod.report()
             return
         await self._run_once(entry)
@@ -74,7 +75,7 @@ class ContainerLife:
         try:
             ended = await self._ground.cri.start(self._spec(entry), journal.writer)
         except StartError as error:
-            self._ground.recorder.warning(PODS, self._pod.pod, "Failed", f"Error: {error}")
+            warn(self._ground.store, PODS, self._pod.pod, "Failed", f"Error: {error}")
             self.state.state = terminated(128, f"failed to create containerd task: {error}")
         else:
             if self._stopping:

@@ -15,26 +15,18 @@ KEPT = 100
 """How many events are kept in a namespace; a real API server forgets them after an hour."""
 
 
-class Recorder:
-    """Writes events in the name of one component, such as `kubelet`."""
-
-    def __init__(self, store: Store, component: str) -> None:
-        self._store, self._component = store, component
-
-    def warning(self, kind: Kind, about: Object, reason: str, message: str) -> None:
-        """Record that something went wrong, unless that was told of this object before, or its namespace has gone."""
-        meta = about["metadata"]
-        namespace = meta["namespace"]
-        found = self._store.list(EVENTS, namespace)
-        what = {"kind": kind.name, "name": meta["name"], "namespace": namespace, "uid": meta["uid"]}
-        event = {"involvedObject": what, "reason": reason, "message": message, "type": "Warning"}
-        if self._store.find(NAMESPACES, "", namespace) is None or any(event.items() <= each.items() for each in found):
-            return
-        if len(found) >= KEPT:
-            oldest = min(found, key=lambda each: int(each["metadata"]["resourceVersion"]))
-            self._store.remove(EVENTS, namespace, oldest["metadata"]["name"])
-        now = timestamp()
-        times = {"firstTimestamp": now, "lastTimestamp": now, "count": 1, "source": {"component": self._component}}
-        self._store.create(
-            EVENTS, {"metadata": {"generateName": f"{meta['name']}.", "namespace": namespace}, **event, **times}
-        )
+def warn(store: Store, kind: Kind, about: Object, reason: str, message: str) -> None:
+    """Record that something went wrong, unless that was told of this object before, or its namespace has gone."""
+    meta = about["metadata"]
+    namespace = meta["namespace"]
+    found = store.list(EVENTS, namespace)
+    what = {"kind": kind.name, "name": meta["name"], "namespace": namespace, "uid": meta["uid"]}
+    event = {"involvedObject": what, "reason": reason, "message": message, "type": "Warning"}
+    if store.find(NAMESPACES, "", namespace) is None or any(event.items() <= each.items() for each in found):
+        return
+    if len(found) >= KEPT:
+        oldest = min(found, key=lambda each: int(each["metadata"]["resourceVersion"]))
+        store.remove(EVENTS, namespace, oldest["metadata"]["name"])
+    times = {"firstTimestamp": timestamp(), "lastTimestamp": timestamp(), "count": 1}
+    name = {"generateName": f"{meta['name']}.", "namespace": namespace}
+    store.create(EVENTS, {"metadata": name, **event, **times})

@@ -22,8 +22,7 @@ import dns.rdatatype
 import dns.rrset
 
 from kttun.sandbox.addresses import HEADLESS
-from kttun.sandbox.controllers.endpoints import SERVICE_NAME
-from kttun.sandbox.kinds import ENDPOINT_SLICES, NAMESPACES, SERVICES
+from kttun.sandbox.kinds import ENDPOINTS, NAMESPACES, SERVICES
 from kttun.sandbox.shape import DOMAIN
 
 if TYPE_CHECKING:
@@ -108,13 +107,11 @@ class Names:
         return [address] if address != HEADLESS else [end for _, end in self._ends(name, namespace)] or None
 
     def _ends(self, service: str, namespace: str) -> Iterator[tuple[str, str]]:
-        """Yield each ready end of a Service: the name that it has below the Service's, and its address."""
-        for part in self._store.list(ENDPOINT_SLICES, namespace, labels=f"{SERVICE_NAME}={service}"):
-            for end in part.get("endpoints") or ():
-                if (end.get("conditions") or {}).get("ready", True):
-                    for address in end["addresses"]:
-                        # Its host name, or its address with dashes (CoreDNS).
-                        yield end.get("hostname") or address.replace(".", "-"), address
+        """Yield each end of a Service: the name that it has below the Service's, and its address."""
+        for subset in (self._store.find(ENDPOINTS, namespace, service) or {}).get("subsets") or ():
+            for end in subset.get("addresses") or ():
+                # Its host name, or its address with dashes (CoreDNS).
+                yield end.get("hostname") or end["ip"].replace(".", "-"), end["ip"]
 
 
 def _pod(dashed: str) -> list[str] | None:

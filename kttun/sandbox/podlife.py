@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from kttun.sandbox.containerlife import ContainerLife
 from kttun.sandbox.cri import StartError
+from kttun.sandbox.events import warn
 from kttun.sandbox.kinds import PODS
 from kttun.sandbox.podstatus import status
 from kttun.sandbox.shape import DOMAIN
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kttun.sandbox.cri import Cri
-    from kttun.sandbox.events import Recorder
     from kttun.sandbox.images import Images
     from kttun.sandbox.shape import Shape
     from kttun.sandbox.store import Object, Store
@@ -40,7 +40,6 @@ class Ground:
     cri: Cri
     images: Images
     shape: Shape
-    recorder: Recorder
     files: Path
     """The folder under which each pod gets one for its hosts and resolv.conf."""
     forwarding: bool = True
@@ -88,7 +87,7 @@ class PodLife:
                 )
             except StartError as error:
                 why = f"Failed to create pod sandbox: {error}"
-                self._ground.recorder.warning(PODS, self.pod, "FailedCreatePodSandBox", why)
+                warn(self._ground.store, PODS, self.pod, "FailedCreatePodSandBox", why)
                 await asyncio.sleep(NETWORK_RETRY_S)
         self.report()
         await asyncio.gather(*(each.run() for each in self.containers))

@@ -1,4 +1,4 @@
-"""The Service proxy: keeps the node's NAT rules in step with Services and EndpointSlices, as kube-proxy does.
+"""The Service proxy: keeps the node's NAT rules in step with Services and Endpoints, as kube-proxy does.
 
 Sources: Kubernetes "Virtual IPs and Service Proxies"; what happens to an address without anybody behind it is what
 kube-proxy's nftables mode does (pkg/proxy/nftables): ports without a ready pod and ports that the Service does not have
@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING
 
 from kttun.errors import EnvironmentFaultError
 from kttun.sandbox.addresses import HEADLESS
-from kttun.sandbox.controllers.endpoints import SERVICE_NAME
-from kttun.sandbox.kinds import ENDPOINT_SLICES, SERVICES
+from kttun.sandbox.kinds import ENDPOINTS, SERVICES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,7 +41,7 @@ class ServicePort:
 class ServiceProxy:
     """A controller of what the kernel does; `services` is the range of Service addresses."""
 
-    kinds = (SERVICES, ENDPOINT_SLICES)
+    kinds = (SERVICES, ENDPOINTS)
 
     def __init__(self, store: Store, services: IPv4Network) -> None:
         self._store, self._services = store, str(services)
@@ -60,23 +59,18 @@ class ServiceProxy:
 
 
 def service_ports(store: Store) -> list[ServicePort]:
-    """Give all TCP and UDP ports of all Services that have an address, with the ready ends behind each."""
-    slices: dict[tuple[str, str], list[Object]] = {}
-    for each in store.list(ENDPOINT_SLICES):
-        meta = each["metadata"]
-        service = (meta.get("labels") or {}).get(SERVICE_NAME, "")
-        slices.setdefault((meta["namespace"], service), []).append(each)
+    """Give all TCP and UDP ports of all Services that have an address, with the ends behind each."""
     return [
         ServicePort(
             service["spec"]["clusterIP"],
-            port.get("protocol", "TCP").lower(),
+            port["protocol"].lower(),
             port["port"],
-            _ends(slices.get((service["metadata"]["namespace"], service["metadata"]["name"]), []), port),
+            _ends(store.find(ENDPOINTS, service["metadata"]["namespace"], service["metadata"]["name"]) or {}, port),
         )
         for service in store.list(SERVICES)
         if service["spec"]["clusterIP"] != HEADLESS
         for port in service["spec"].get("ports") or ()
-        if port.get("protocol", "TCP") in PROTOCOLS
+        if port["protocol"] in PROTOCOLS
     ]
 
 
@@ -114,24 +108,22 @@ def _balance(each: ServicePort) -> str:
     return f"dnat ip to numgen random mod {len(each.ends)} map {{ {choices} }}"
 
 
-def _ends(slices: list[Object], port: Object) -> tuple[tuple[str, int], ...]:
-    """Give the ends that serve a Service's port: a slice knows it by its name."""
+def _ends(endpoints: Object, port: Object) -> tuple[tuple[str, int], ...]:
+    """Give the ends that serve a Service's port: Endpoints know it by its name."""
     return tuple(
         sorted(
-            (address, number["port"])
-            for each in slices
-            for number in each.get("ports") or ()
+            (end["ip"], number["port"])
+            for subset in endpoints.get("subsets") or ()
+            for number in subset.get("ports") or ()
             if (number.get("name") or "") == port.get("name", "")
-            for end in each.get("endpoints") or ()
-            if (end.get("conditions") or {}).get("ready", True)
-            for address in end["addresses"]
-            if _is_ipv4(address)
+            for end in subset.get("addresses") or ()
+            if _is_ipv4(end["ip"])
         )
     )
 
 
 def _is_ipv4(text: str) -> bool:
-    """Tell whether an end can be reached here: anybody may write anything into a slice."""
+    """Tell whether an end can be reached here: anybody may write anything into Endpoints."""
     try:
         IPv4Address(text)
     except ValueError:

@@ -5,8 +5,7 @@ import dns.message
 import dns.rcode
 import pytest
 
-from kttun.sandbox.controllers.endpoints import SERVICE_NAME
-from kttun.sandbox.kinds import ENDPOINT_SLICES, NAMESPACES, SERVICES
+from kttun.sandbox.kinds import ENDPOINTS, NAMESPACES, SERVICES
 from kttun.sandbox.names import Names
 from kttun.sandbox.store import Store
 
@@ -17,11 +16,9 @@ def service(store, name, address, **spec):
     store.create(SERVICES, {"metadata": meta, "spec": {"clusterIP": address, "ports": ports, **spec}})
 
 
-def ends(store, name, *endpoints):
-    meta = {"name": f"{name}-0", "namespace": "shop", "labels": {SERVICE_NAME: name}}
-    ports = [{"name": "http", "port": 8080, "protocol": "TCP"}]
-    found = [{"conditions": {"ready": True}, **each} for each in endpoints]
-    store.create(ENDPOINT_SLICES, {"metadata": meta, "endpoints": found, "ports": ports})
+def ends(store, name, *addresses):
+    meta = {"name": name, "namespace": "shop"}
+    store.create(ENDPOINTS, {"metadata": meta, "subsets": [{"addresses": list(addresses)}]})
 
 
 @pytest.fixture
@@ -30,7 +27,7 @@ def store():
     made.create(NAMESPACES, {"metadata": {"name": "shop"}})
     service(made, "web", "10.96.0.7")
     service(made, "db", "None")
-    ends(made, "db", {"addresses": ["10.244.0.5"], "hostname": "db-0"}, {"addresses": ["10.244.0.6"]})
+    ends(made, "db", {"ip": "10.244.0.5", "hostname": "db-0"}, {"ip": "10.244.0.6"})
     return made
 
 
@@ -92,15 +89,15 @@ def test_other_domains_are_refused(ask, name):
     assert ask(name) == ("REFUSED", [], False)
 
 
-def test_a_pod_that_is_not_ready_has_no_name(ask, store):
+def test_a_headless_service_without_pods_has_no_name(ask, store):
     service(store, "queue", "None")
-    ends(store, "queue", {"addresses": ["10.244.0.9"], "conditions": {"ready": False}})
+    ends(store, "queue")
     assert ask("queue.shop.svc.cluster.local") == NOBODY
 
 
 def test_an_answer_that_is_too_long_is_truncated_and_whole_by_tcp(store):
     service(store, "many", "None")
-    ends(store, "many", *({"addresses": [f"10.244.1.{number}"]} for number in range(200)))
+    ends(store, "many", *({"ip": f"10.244.1.{number}"} for number in range(200)))
     query = dns.message.make_query("many.shop.svc.cluster.local", "A").to_wire()
     names = Names(store)
     short = dns.message.from_wire(names.answer(query, 1232))

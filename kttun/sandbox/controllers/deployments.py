@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kttun.sandbox.controllers.loop import RETRY_S, owned, pod_of
-from kttun.sandbox.events import Recorder
+from kttun.sandbox.events import warn
 from kttun.sandbox.kinds import DEPLOYMENTS, PODS
 from kttun.sandbox.status import StatusError
 from kttun.sandbox.store import FINISHED
@@ -23,7 +23,6 @@ class DeploymentController:
     def __init__(self, store: Store, create: Creator) -> None:
         self._store = store
         self._create = create
-        self._recorder = Recorder(store, "deployment-controller")
 
     def sync(self) -> float | None:
         """Bring each Deployment to its number of pods."""
@@ -38,7 +37,7 @@ class DeploymentController:
             for _ in range(wanted - len(pods)):
                 pods.append(self._create(PODS, pod_of(DEPLOYMENTS, deployment)))
         except StatusError as error:
-            self._recorder.warning(DEPLOYMENTS, deployment, "FailedCreate", f"Error creating: {error.message}")
+            warn(self._store, DEPLOYMENTS, deployment, "FailedCreate", f"Error creating: {error.message}")
         for pod in pods[: max(0, len(pods) - wanted)]:
             self._store.delete(PODS, meta["namespace"], pod["metadata"]["name"])
         pods = pods[-wanted:] if wanted else []

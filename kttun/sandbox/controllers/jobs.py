@@ -6,7 +6,7 @@ import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 from kttun.sandbox.controllers.loop import RETRY_S, owned, pod_of
-from kttun.sandbox.events import Recorder
+from kttun.sandbox.events import warn
 from kttun.sandbox.kinds import JOBS, PODS
 from kttun.sandbox.status import StatusError
 from kttun.sandbox.store import FINISHED, timestamp
@@ -30,7 +30,6 @@ class JobController:
     def __init__(self, store: Store, create: Creator) -> None:
         self._store = store
         self._create = create
-        self._recorder = Recorder(store, "job-controller")
         self._had: dict[str, set[str]] = {}
         """Pods that a Job has had, by its uid: one that is deleted has failed too."""
 
@@ -62,7 +61,7 @@ class JobController:
         if outcome and not succeeded:
             for pod in active:
                 self._store.delete(PODS, pod["metadata"]["namespace"], pod["metadata"]["name"])
-            self._recorder.warning(JOBS, job, *outcome[1:])
+            warn(self._store, JOBS, job, *outcome[1:])
         counts = {"active": len(active), "succeeded": succeeded, "failed": failed}
         self._report(job, {name: count for name, count in counts.items() if count}, outcome)
         return None if outcome else left
@@ -71,7 +70,7 @@ class JobController:
         try:
             made = self._create(PODS, pod_of(JOBS, job))
         except StatusError as error:
-            self._recorder.warning(JOBS, job, "FailedCreate", f"Error creating: {error.message}")
+            warn(self._store, JOBS, job, "FailedCreate", f"Error creating: {error.message}")
             return False
         self._had[job["metadata"]["uid"]].add(made["metadata"]["uid"])
         return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kttun.sandbox.events import Recorder
+from kttun.sandbox.events import warn
 from kttun.sandbox.kinds import NODES, PODS
 from kttun.sandbox.selectors import labels_of
 
@@ -25,7 +25,6 @@ class Scheduler:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._recorder = Recorder(store, "default-scheduler")
 
     def sync(self) -> None:
         """Look for a node for each pod that has none."""
@@ -44,4 +43,4 @@ class Scheduler:
 
         changed = self._store.update(PODS, pod["metadata"]["namespace"], pod["metadata"]["name"], change) != pod
         if changed and not node:
-            self._recorder.warning(PODS, pod, "FailedScheduling", NO_NODE)
+            warn(self._store, PODS, pod, "FailedScheduling", NO_NODE)

@@ -1,9 +1,9 @@
-"""Endpoints and slices: the pods of a Service, by the numbers that its ports have in them."""
+"""Endpoints: the ready pods of a Service, by the numbers that its ports have in them."""
 
 import pytest
 
 from kttun.sandbox.controllers.endpoints import EndpointsController
-from kttun.sandbox.kinds import ENDPOINT_SLICES, ENDPOINTS, PODS, SERVICES
+from kttun.sandbox.kinds import ENDPOINTS, PODS, SERVICES
 from kttun.sandbox.proxy import ServicePort, service_ports
 
 
@@ -33,29 +33,20 @@ def service(cluster):
     return make
 
 
-def slices(cluster):
-    return [
-        (each["addresses"][0], each["conditions"]["ready"], part["ports"][0]["port"])
-        for part in cluster.store.list(ENDPOINT_SLICES, "shop")
-        for each in part["endpoints"]
-    ]
-
-
-def test_ready_pods_and_others_stand_apart(cluster, endpoints, pod, service):
-    service(selector={"app": "web"})
+def test_ready_pods_are_behind_their_service(cluster, endpoints, pod, service):
+    address = service(selector={"app": "web"})["spec"]["clusterIP"]
     pod("a", "10.244.0.2")
     pod("b", "10.244.0.3", ready=False)
     endpoints.sync()
     (subset,) = cluster.store.get(ENDPOINTS, "shop", "web")["subsets"]
     assert [each["ip"] for each in subset["addresses"]] == ["10.244.0.2"]
-    assert slices(cluster) == [("10.244.0.2", True, 8080), ("10.244.0.3", False, 8080)]
+    assert service_ports(cluster.store) == [ServicePort(address, "tcp", 80, (("10.244.0.2", 8080),))]
 
 
-def test_slices_that_somebody_gave_stay(cluster, endpoints, service):
+def test_endpoints_that_somebody_gave_stay(cluster, endpoints, service):
     address = service()["spec"]["clusterIP"]
-    meta = {"name": "web", "namespace": "shop", "labels": {"kubernetes.io/service-name": "web"}}
-    ends = {"endpoints": [{"addresses": ["172.30.0.9"]}], "ports": [{"name": "http", "port": 7000}]}
-    cluster.create(ENDPOINT_SLICES, {"metadata": meta, **ends})
+    subset = {"addresses": [{"ip": "172.30.0.9"}], "ports": [{"name": "http", "port": 7000}]}
+    cluster.create(ENDPOINTS, {"metadata": {"name": "web", "namespace": "shop"}, "subsets": [subset]})
     endpoints.sync()
     assert service_ports(cluster.store) == [ServicePort(address, "tcp", 80, (("172.30.0.9", 7000),))]
 
@@ -65,7 +56,7 @@ def test_a_pod_that_ends_or_goes_leaves(cluster, endpoints, pod, service):
     cluster.play(pod("a", "10.244.0.2"), "Succeeded", address="10.244.0.2")
     cluster.store.delete(PODS, "shop", pod("b", "10.244.0.3")["metadata"]["name"])
     endpoints.sync()
-    assert slices(cluster) == []
+    assert cluster.store.get(ENDPOINTS, "shop", "web")["subsets"] == []
     assert service_ports(cluster.store) == [ServicePort(address, "tcp", 80, ())]
 
 
@@ -73,9 +64,8 @@ def test_ends_and_ports_that_the_node_cannot_serve_are_left_out(cluster):
     ports = [{"port": 80}, {"port": 81, "protocol": "SCTP"}]
     meta = {"name": "odd", "namespace": "shop"}
     address = cluster.create(SERVICES, {"metadata": meta, "spec": {"ports": ports}})["spec"]["clusterIP"]
-    odd = {"name": "odd", "namespace": "shop", "labels": {"kubernetes.io/service-name": "odd"}}
-    endpoints = [{"addresses": ["fd00::1"]}, {"addresses": ["1; flush ruleset"]}, {"addresses": ["10.244.0.9"]}]
-    cluster.create(ENDPOINT_SLICES, {"metadata": odd, "endpoints": endpoints, "ports": [{"port": 8080}]})
+    addresses = [{"ip": "fd00::1"}, {"ip": "1; flush ruleset"}, {"ip": "10.244.0.9"}]
+    cluster.create(ENDPOINTS, {"metadata": meta, "subsets": [{"addresses": addresses, "ports": [{"port": 8080}]}]})
     assert service_ports(cluster.store) == [ServicePort(address, "tcp", 80, (("10.244.0.9", 8080),))]
 
 
