@@ -65,9 +65,7 @@ def _ports(service: Object, pod: Object) -> list[dict[str, Any]]:
     return [
         {"name": each.get("name", ""), "port": number, "protocol": each["protocol"]}
         for each in service["spec"].get("ports") or ()
-        if (
-            number := next(filter(None, (port_number(one, each["targetPort"]) for one in pod["spec"]["containers"])), 0)
-        )
+        if (number := max(port_number(container, each["targetPort"]) for container in pod["spec"]["containers"]))
     ]
 
 
