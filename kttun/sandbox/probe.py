@@ -33,9 +33,10 @@ async def _succeeds(container: dict[str, Any], probe: dict[str, Any], address: s
     get = probe.get("httpGet")
     reader, writer = await asyncio.open_connection(address, port_number(container, (get or probe["tcpSocket"])["port"]))
     try:
-        if get:
-            writer.write(f"GET {get.get('path') or '/'} HTTP/1.0\r\nHost: {address}\r\n\r\n".encode())
-            return (await reader.readline()).split()[1:2] in ([b"200"], [b"204"])
-        return True
+        if not get:
+            return True
+        writer.write(f"GET {get.get('path') or '/'} HTTP/1.0\r\nHost: {address}\r\n\r\n".encode())
+        words = (await reader.readline()).split()
+        return len(words) > 1 and b"200" <= words[1] < b"400"
     finally:
         writer.close()
