@@ -286,7 +286,7 @@ def _add_sandbox(verbs: Any, parents: list[_Parser]) -> None:
     status = _verb(actions, "status", parents, "show whether it runs, and where its kubeconfigs are")
     status.add_argument("--json", action="store_true", help="print one JSON object")
     fault = _verb(actions, "fault", parents, "break a part of it, for tests, or put it right")
-    fault.add_argument("fault", choices=("kill", "stop", "cont", "away", "restart"))
+    fault.add_argument("act", choices=("kill", "stop", "cont"))
     fault.add_argument("component", choices=("apiserver", "kubelet", "containerd", "forwarding"))
 
 

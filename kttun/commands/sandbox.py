@@ -103,7 +103,7 @@ def _status(options: Namespace, _console: Console) -> int:
 def _fault(options: Namespace, _console: Console) -> int:
     from kttun.sandbox.control import tell  # noqa: PLC0415
 
-    tell("fault", options.fault, options.component)
+    tell(options.act, options.component)
     return 0
 
 

@@ -1,8 +1,9 @@
 """The practice cluster of `kttun sandbox`: a small Kubernetes API and what stands behind it, in one process.
 
-One asyncio loop, one in-memory `store.Store`, no threads. From below: `kinds` says what exists, `status` how the API
-says no, `selectors` and `store` keep objects and their history. `registry` is the way in for whoever makes an object,
-with `admission` on it; `users` and `rbac` say who asks and what he may. `api` puts HTTP over TLS (`pki`) in front, with
-`watches`, `logs` and `portforward` for what flows; these ask a `pods.PodRuntime` for what runs behind a pod. It is as
-large as the calls that kttun and a curious user's kubectl make: a practice cluster, not a Kubernetes.
+One asyncio loop, one in-memory `store`, no threads. `kinds` says what exists, `status` how the API says no,
+`registry` is the way in for whoever makes an object; `users` and `rbac` say who asks and what he may. `api` puts HTTP
+over TLS (`pki`) in front, with `resources` for what is kept and `portforward` for what flows. `controllers` make
+objects of objects, the `kubelet` makes pods of them, `proxy` and `names` lead to these. `cluster` puts it together,
+`lifecycle` starts and stops it. It is as large as the calls that kttun and a look with kubectl (get, logs,
+port-forward, delete) make, and no larger.
 """

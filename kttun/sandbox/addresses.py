@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from kttun.sandbox.store import Store
 
 HEADLESS = "None"
-WITHOUT_ADDRESS = "ExternalName"
 
 
 class ServiceAddresses:

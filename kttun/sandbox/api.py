@@ -1,7 +1,7 @@
 """The API over HTTP: who asks, may he, what about; then the verb. Answers are JSON, refusals `Status` objects.
 
-A request passes: silence of a fault -> authentication -> impersonation -> target -> authorization -> the verb. Protobuf
-and OpenAPI schemas are not offered.
+A request passes: silence of a fault -> authentication -> target -> authorization -> the verb. Protobuf, Tables and
+OpenAPI schemas are not offered.
 """
 
 from __future__ import annotations
@@ -9,32 +9,24 @@ from __future__ import annotations
 import json
 import logging
 from contextlib import aclosing
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
 from kttun.sandbox.documents import document
 from kttun.sandbox.faults import EmptyAnswerError
-from kttun.sandbox.impersonation import impersonated
-from kttun.sandbox.kinds import ACCESS_REVIEWS, PODS, SERVICE_ACCOUNTS
-from kttun.sandbox.logs import read_log
+from kttun.sandbox.kinds import ACCESS_REVIEWS, PODS
 from kttun.sandbox.portforward import PortForward
-from kttun.sandbox.query import flag, number
 from kttun.sandbox.rbac import Attributes, Authorizer
-from kttun.sandbox.resources import Resources
-from kttun.sandbox.reviews import answer_review, answer_token_request
-from kttun.sandbox.status import StatusError, bad_request, forbidden, internal, not_allowed
-from kttun.sandbox.tables import table, wants_table
-from kttun.sandbox.target import target
-from kttun.sandbox.watches import watch
+from kttun.sandbox.resources import Resources, answer_review, watch
+from kttun.sandbox.status import StatusError, bad_request, forbidden, internal
+from kttun.sandbox.target import flag, number, target
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator
 
     from kttun.sandbox.faults import Faults
-    from kttun.sandbox.kinds import Kind
-    from kttun.sandbox.pods import PodRuntime
+    from kttun.sandbox.kubelet import Kubelet
     from kttun.sandbox.registry import Registry
     from kttun.sandbox.target import Target
     from kttun.sandbox.users import Authenticator, User
@@ -49,11 +41,11 @@ log = logging.getLogger(__name__)
 class Api:
     """Answers requests; `handle` is what an `aiohttp.web.Server` calls."""
 
-    def __init__(self, registry: Registry, authenticator: Authenticator, runtime: PodRuntime, faults: Faults) -> None:
+    def __init__(self, registry: Registry, authenticator: Authenticator, kubelet: Kubelet, faults: Faults) -> None:
         self._store, self._authenticator = registry.store, authenticator
-        self._runtime, self._faults = runtime, faults
+        self._kubelet, self._faults = kubelet, faults
         self._authorizer = Authorizer(registry.store)
-        self._resources = Resources(registry, self._authorizer)
+        self._resources = Resources(registry)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request, whatever happens."""
@@ -61,7 +53,7 @@ class Api:
         try:
             return await self._answer(request)
         except StatusError as error:
-            return _json(error.body(), error.code)
+            return web.json_response(error.body(), status=error.code)
         except EmptyAnswerError as error:
             return web.Response(status=error.code)
         except (ConnectionError, web.HTTPException):
@@ -69,76 +61,60 @@ class Api:
         except Exception as error:
             log.exception("bug while answering %s %s", request.method, request.path)
             failed = internal(str(error))
-            return _json(failed.body(), failed.code)
+            return web.json_response(failed.body(), status=failed.code)
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         certificate = request.transport.get_extra_info("peercert") if request.transport else None
         user = self._authenticator.user(request.headers, certificate)
-        user = impersonated(self._authorizer, user, request.headers)
         wanted = target(request.method, request.path, watch=flag(request.query, "watch"))
         if wanted is None:
             return self._document(user, request)
         attributes = wanted.attributes()
         if not self._authorizer.allowed(user, attributes):
             raise forbidden(wanted.kind, wanted.name, attributes.refusal(user))
-        if wanted.subresource and wanted.subresource != "status":
+        if wanted.subresource:
             return await self._subresource(wanted, request)
         if wanted.verb == "watch":
-            render = partial(_rendered, wanted.kind, request)
-            return await self._stream(request, watch(self._store, wanted.kind, wanted.namespace, request.query, render))
-        if wanted.verb in {"get", "list"}:
-            return _json(self._read(wanted, request))
-        return self._change(user, wanted, request, await _body(request))
-
-    def _read(self, wanted: Target, request: web.BaseRequest) -> Object:
+            return await self._stream(request, watch(self._store, wanted, request.query))
         if wanted.verb == "get":
-            return _rendered(wanted.kind, request, self._store.get(wanted.kind, wanted.namespace, wanted.name))
-        found = self._resources.list(wanted, request.query)
-        return table(wanted.kind, found["items"], found["metadata"]) if _wants_table(request) else found
+            return web.json_response(self._store.get(wanted.kind, wanted.namespace, wanted.name))
+        if wanted.verb == "list":
+            return web.json_response(self._resources.list(wanted, request.query))
+        return self._change(user, wanted, request, await _body(request))
 
     def _document(self, user: User, request: web.BaseRequest) -> web.StreamResponse:
         asked = Attributes(request.method.lower(), path=request.path)
         if not self._authorizer.allowed(user, asked):
             raise StatusError(403, "Forbidden", f"forbidden: {asked.refusal(user)}")
-        found = document(request.path)
-        return web.Response(text=found) if isinstance(found, str) else _json(found)
+        return web.json_response(document(request.path))
 
     def _change(self, user: User, wanted: Target, request: web.BaseRequest, body: Any) -> web.StreamResponse:
         """Do what changes something; nothing waits here, so it happens in one piece."""
         dry_run = "All" in request.query.getall("dryRun", [])
         if wanted.verb == "patch":
-            kind = request.content_type
-            return _json(self._resources.patch(user, wanted, body, kind, dry_run=dry_run))
+            return web.json_response(self._resources.patch(wanted, body, request.content_type, dry_run=dry_run))
         if not isinstance(body, dict):
             raise bad_request("the body of the request is no object")
         if wanted.kind == ACCESS_REVIEWS:
-            return _json(answer_review(self._authorizer, user, body), 201)
+            return web.json_response(answer_review(self._authorizer, user, body), status=201)
         if wanted.verb == "create":
-            made = self._resources.create(user, wanted, body, dry_run=dry_run)
-            return _json(made.found, 201, made.warnings)
-        if wanted.verb == "update":
-            return _json(self._resources.update(user, wanted, body, dry_run=dry_run))
-        options: Object = {key: value for key, value in request.query.items() if key == "propagationPolicy"} | body
-        if (grace := number(request.query, "gracePeriodSeconds")) is not None:
-            options.setdefault("gracePeriodSeconds", grace)
+            return web.json_response(self._resources.create(wanted, body, dry_run=dry_run), status=201)
         dry_run = dry_run or "All" in (body.get("dryRun") or ())
-        if wanted.verb == "delete":
-            return _json(self._resources.delete(wanted, options, dry_run=dry_run))
-        return _json(self._resources.delete_all(wanted, request.query, options, dry_run=dry_run))
+        grace = body.get("gracePeriodSeconds", number(request.query, "gracePeriodSeconds"))
+        return web.json_response(self._resources.delete(wanted, grace_s=grace, dry_run=dry_run))
 
     async def _subresource(self, wanted: Target, request: web.BaseRequest) -> web.StreamResponse:
         found = self._store.get(wanted.kind, wanted.namespace, wanted.name)
-        if wanted.kind == SERVICE_ACCOUNTS and wanted.verb == "create":
-            return _json(answer_token_request(self._authenticator, found, await _body(request)), 201)
-        if wanted.kind != PODS or wanted.verb not in {"get", "create"}:
-            raise not_allowed()
+        if wanted.kind != PODS:
+            return web.json_response(self._authenticator.answer(found, await _body(request)), status=201)
         if not found["spec"].get("nodeName"):
             raise bad_request(f"pod {wanted.name} does not have a host assigned")
         if wanted.subresource == "portforward":
             self._faults.check_node()
-            return await PortForward(self._runtime, self._faults, found).serve(request)
-        pieces = read_log(self._runtime, found, request.query)
+            return await PortForward(self._kubelet, self._faults, found).serve(request)
+        container, tail = _container_of(found, request.query.get("container", "")), number(request.query, "tailLines")
         self._faults.check_node()
+        pieces = self._kubelet.logs(found, container, follow=flag(request.query, "follow"), tail=tail)
         return await self._stream(request, pieces, "text/plain")
 
     async def _stream(
@@ -155,30 +131,29 @@ class Api:
         return response
 
 
-def _wants_table(request: web.BaseRequest) -> bool:
-    return wants_table(request.headers.get("Accept", ""))
-
-
-def _rendered(kind: Kind, request: web.BaseRequest, found: Object) -> Object:
-    """Give one object as the client wants it: as it is, or as a Table of one row."""
-    meta = {"resourceVersion": found["metadata"]["resourceVersion"]}
-    return table(kind, [found], meta) if _wants_table(request) else found
-
-
-def _json(found: Object, code: int = 200, warnings: Iterable[str] = ()) -> web.Response:
-    response = web.json_response(found, status=code)
-    for text in warnings:
-        # RFC 7234 section 5.5: a code, an agent, a quoted text.
-        response.headers.add("Warning", f"299 - {json.dumps(text)}")
-    return response
-
-
 async def _body(request: web.BaseRequest) -> Any:
     if request.content_type == PROTOBUF:
-        message = "the practice cluster takes JSON only: where a command of kubectl fails, kubectl create -f works"
-        raise StatusError(415, "UnsupportedMediaType", message)
+        raise StatusError(415, "UnsupportedMediaType", "the practice cluster takes JSON only")
     text = await request.read()
     try:
         return json.loads(text) if text else {}
     except ValueError as error:
         raise bad_request(f"the body of the request is no JSON: {error}") from error
+
+
+def _container_of(pod: dict[str, Any], wanted: str) -> str:
+    """Give the container whose log is wanted. Raises `StatusError` 400 if there is none, or it has not run yet."""
+    name = pod["metadata"]["name"]
+    names = [container["name"] for container in pod["spec"]["containers"]]
+    if not wanted and len(names) > 1:
+        choices = " ".join(names)
+        raise bad_request(f"a container name must be specified for pod {name}, choose one of: [{choices}]")
+    wanted = wanted or names[0]
+    if wanted not in names:
+        raise bad_request(f"container {wanted} is not valid for pod {name}")
+    states = (pod.get("status") or {}).get("containerStatuses") or ()
+    state: dict[str, Any] = next((one.get("state") or {} for one in states if one["name"] == wanted), {"waiting": {}})
+    if "waiting" in state:
+        why = state["waiting"].get("reason") or "ContainerCreating"
+        raise bad_request(f'container "{wanted}" in pod "{name}" is waiting to start: {why}')
+    return wanted

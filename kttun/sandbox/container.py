@@ -50,7 +50,7 @@ class ContainerSpec:
     files: str
     """The folder with the pod's `hosts` and `resolv.conf`."""
     user: int
-    group: int
+    """User and group."""
     capabilities: int
     """The bounding set as bits (linux/capability.h); what root may do inside, and nobody else anything."""
     no_new_privs: bool
@@ -67,8 +67,8 @@ def become(spec: ContainerSpec, network: int) -> None:
     _mount(Path(spec.files))
     open_ways(needed())
     limit_capabilities(spec.capabilities, no_new_privs=spec.no_new_privs)
-    os.setgroups([spec.group])
-    os.setresgid(spec.group, spec.group, spec.group)
+    os.setgroups([spec.user])
+    os.setresgid(spec.user, spec.user, spec.user)
     os.setresuid(spec.user, spec.user, spec.user)
     os.chdir("/")
 

@@ -1,6 +1,6 @@
-"""The sandbox's control socket: one line of words in, one line of JSON out. Only root reaches it.
+"""The sandbox's control socket: VERB COMPONENT on a line in, one line of JSON out. Only root reaches it.
 
-fault VERB COMPONENT    break a part of the cluster or put it right, as tests want it
+It breaks a part of the cluster or puts it right, as tests want it.
 """
 
 from __future__ import annotations
@@ -8,55 +8,49 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kttun.errors import EnvironmentFaultError, NoSuchSessionError, UsageError
 from kttun.sandbox.shape import RUN
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
-    Handler = Callable[..., Awaitable[None]]
+    Act = Callable[[], Awaitable[None] | None]
 
 SOCKET = RUN / "control.sock"
 _ANSWER_S = 10.0
 
 
-async def serve_control(handlers: dict[str, Handler]) -> None:
-    """Begin to listen; the first word of a line names its handler, which is given the others.
-
-    A `UsageError` that a handler raises is told to whoever asked.
-    """
+async def serve_control(acts: Mapping[tuple[str, str], Act]) -> None:
+    """Begin to listen; `acts` are what can be done, by verb and component."""
 
     async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        words = (await reader.readline()).decode(errors="replace").split()
-        answer: dict[str, Any] = {}
-        try:
-            await handlers[words[0]](*words[1:])
-        except UsageError as error:
-            answer = {"error": error.message, "hints": error.hints}
-        except (LookupError, TypeError):
-            answer = {"error": f"the sandbox does not know '{' '.join(words)}'"}
-        writer.write(json.dumps(answer).encode() + b"\n")
+        verb, _, component = (await reader.readline()).decode(errors="replace").strip().partition(" ")
+        act = acts.get((verb, component))
+        if act is not None and (waited := act()) is not None:
+            await waited
+        known = [verb for verb, part in acts if part == component]
+        writer.write(json.dumps({"done": act is not None, "known": known}).encode() + b"\n")
         writer.close()
 
     await asyncio.start_unix_server(converse, SOCKET)
     SOCKET.chmod(0o600)
 
 
-def tell(*words: str) -> None:
-    """Tell a running sandbox something, and wait until it is done. Raises `KttunError`."""
+def tell(verb: str, component: str) -> None:
+    """Tell a running sandbox to break something, and wait until it is done. Raises `KttunError`."""
     with socket.socket(socket.AF_UNIX) as control:
         control.settimeout(_ANSWER_S)
         try:
             control.connect(str(SOCKET))
-            control.sendall(" ".join(words).encode() + b"\n")
-            answer = json.loads(control.makefile().readline() or "{}")
+            control.sendall(f"{verb} {component}\n".encode())
+            answer = json.loads(control.makefile().readline())
         except (FileNotFoundError, ConnectionRefusedError):
             raise NoSuchSessionError("no sandbox is running", "sudo kttun sandbox start") from None
         except PermissionError:
             raise EnvironmentFaultError("only root may talk to the sandbox", "run it by sudo") from None
         except (OSError, ValueError) as error:
             raise EnvironmentFaultError(f"the sandbox does not answer: {error}", "sudo kttun sandbox stop") from error
-    if "error" in answer:
-        raise UsageError(answer["error"], *answer.get("hints", ()))
+    if not answer["done"]:
+        raise UsageError(f"no fault '{verb}' of {component}", f"known: {', '.join(answer['known'])}")

@@ -1,30 +1,19 @@
-"""What the API says of itself: discovery, version, and as much OpenAPI as kubectl wants before it creates something."""
+"""What the API says of itself: its version, and discovery. There is no OpenAPI."""
 
 from __future__ import annotations
 
 from functools import cache
-from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from kttun.sandbox.kinds import KINDS
+from kttun.sandbox.kinds import ACCESS_REVIEWS, KINDS, VERSION
 from kttun.sandbox.status import no_such_path
 
-if TYPE_CHECKING:
-    from kttun.sandbox.kinds import Kind
-
-    Document = dict[str, Any]
-
-VERSION = {"major": "1", "minor": "34", "gitVersion": "v1.34.0+kttun-sandbox", "platform": "linux/amd64"}
+RELEASE = {"major": "1", "minor": "34", "gitVersion": "v1.34.0+kttun-sandbox", "platform": "linux/amd64"}
 """The Kubernetes whose words and manners this is."""
-
-PLAIN = {"healthz", "livez", "readyz"}
-"""Paths that say no more than `ok`."""
-
-FIELD_VALIDATION = {"name": "fieldValidation", "in": "query", "schema": {"type": "string"}}
-"""The parameter whose presence tells kubectl to leave validation to the server."""
+VERBS = ["create", "delete", "get", "list", "patch", "watch"]
 
 
-def document(path: str) -> Document | str:
+def document(path: str) -> dict[str, Any]:
     """Give what stands at a path that is no resource. Raises `StatusError` 404."""
     found = _documents().get(path.strip("/"))
     if found is None:
@@ -33,69 +22,33 @@ def document(path: str) -> Document | str:
 
 
 @cache
-def _documents() -> dict[str, Document | str]:
-    groups = [_group(group) for group in _groups()]
+def _documents() -> dict[str, dict[str, Any]]:
+    names = list(dict.fromkeys(kind.group for kind in KINDS))
+    groups = [_group(name) for name in names if name]
     return {
-        **dict.fromkeys(PLAIN, "ok"),
-        "version": VERSION,
-        "api": {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []},
+        "version": RELEASE,
+        "api": {"kind": "APIVersions", "versions": [VERSION], "serverAddressByClientCIDRs": []},
         "apis": {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups},
-        **{f"apis/{group['name']}": {"kind": "APIGroup", "apiVersion": "v1", **group} for group in groups},
-        **{place: _resources(place) for place in _places()},
-        "openapi/v3": {"paths": {place: {"serverRelativeURL": f"/openapi/v3/{place}"} for place in _places()}},
-        **{f"openapi/v3/{place}": _openapi(place) for place in _places()},
+        **{f"apis/{name}/{VERSION}" if name else f"api/{VERSION}": _resources(name) for name in names},
     }
 
 
-def _groups() -> list[str]:
-    return sorted({kind.group for kind in KINDS if kind.group})
+def _group(name: str) -> dict[str, Any]:
+    version = {"groupVersion": f"{name}/{VERSION}", "version": VERSION}
+    return {"name": name, "versions": [version], "preferredVersion": version}
 
 
-def _group(group: str) -> Document:
-    versions = [next(found) for _, found in groupby(k.version for k in KINDS if k.group == group)]
-    named = [{"groupVersion": f"{group}/{version}", "version": version} for version in versions]
-    return {"name": group, "versions": named, "preferredVersion": named[0]}
-
-
-def _resources(place: str) -> Document:
-    found: list[Document] = []
-    for kind in (kind for kind in KINDS if _place(kind) == place):
+def _resources(group: str) -> dict[str, Any]:
+    kinds = [kind for kind in KINDS if kind.group == group]
+    found: list[dict[str, Any]] = []
+    for kind in kinds:
         common = {"namespaced": kind.namespaced, "kind": kind.name}
-        short = {"shortNames": list(kind.short)} if kind.short else {}
-        found.append(
-            {"name": kind.plural, "singularName": kind.name.lower(), **common, "verbs": list(kind.verbs), **short}
-        )
-        found += [
-            {
-                "name": f"{kind.plural}/{sub}",
-                "singularName": "",
-                **common,
-                "verbs": ["get", "create", "patch", "update"],
-            }
-            for sub in kind.subresources
-        ]
-    version = place.partition("/")[2]
-    return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": version, "resources": found}
-
-
-def _places() -> list[str]:
-    return list(dict.fromkeys(_place(kind) for kind in KINDS))
-
-
-def _place(kind: Kind) -> str:
-    return f"apis/{kind.group}/{kind.version}" if kind.group else f"api/{kind.version}"
-
-
-def _openapi(place: str) -> Document:
-    paths: Document = {}
-    for kind in KINDS:
-        if _place(kind) == place:
-            names = {"group": kind.group, "version": kind.version, "kind": kind.name}
-            namespace = "namespaces/{namespace}/" if kind.namespaced else ""
-            operation = {
-                "parameters": [FIELD_VALIDATION],
-                "responses": {},
-                "x-kubernetes-group-version-kind": names,
-            }
-            paths[f"/{place}/{namespace}{kind.plural}/{{name}}"] = {"patch": operation}
-    return {"openapi": "3.0.0", "info": {"title": "Kubernetes", "version": VERSION["gitVersion"]}, "paths": paths}
+        verbs = ["create"] if kind == ACCESS_REVIEWS else VERBS
+        names = {"name": kind.plural, "singularName": kind.name.lower(), "shortNames": list(kind.short)}
+        found.append(names | common | {"verbs": verbs})
+        for sub in kind.subresources:
+            names = {"name": f"{kind.plural}/{sub}", "singularName": ""}
+            found.append(names | common | {"verbs": ["get", "create"]})
+    return {
+        "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": kinds[0].api_version, "resources": found,
+    }  # fmt: skip

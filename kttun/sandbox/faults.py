@@ -6,7 +6,6 @@ What a client meets was measured on a real cluster (Kubernetes 1.34, containerd 
 from __future__ import annotations
 
 import asyncio
-from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from kttun.sandbox.status import StatusError
@@ -14,6 +13,8 @@ from kttun.sandbox.status import StatusError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+BACK_S = 0.2
+"""How long after its end a killed part comes back."""
 STARTING_S = 1.0
 """How long a kubelet that has come back does not know its pods yet."""
 
@@ -27,18 +28,14 @@ class EmptyAnswerError(Exception):
 
 
 class Faults:
-    """The switches. Everything works until one is turned; all may be turned at any time, twice too.
-
-    `kubelet_address` is what a refusal names, as IP:PORT.
-    """
+    """The switches; everything works until one is turned. `kubelet_address` is what a refusal names, as IP:PORT."""
 
     def __init__(self, kubelet_address: str) -> None:
         self._kubelet_address = kubelet_address
         self._answering = asyncio.Event()
         self._answering.set()
         self._cuts: set[Callable[[], None]] = set()
-        self._kubelet_away = self._runtime_away = False
-        self._knows_pods_at = 0.0
+        self._kubelet_back = self._runtime_back = 0.0
 
     def freeze(self) -> None:
         """Let the API server fall silent: connections stay, nothing is answered or passed on (SIGSTOP)."""
@@ -52,25 +49,15 @@ class Faults:
         """Wait while the API server is silent: whoever is about to do something on its behalf asks first."""
         await self._answering.wait()
 
-    def take_kubelet(self) -> None:
-        """Take the kubelet away: port-forwards are cut, new ones answered with 500 and a Status (SIGKILL)."""
-        self._kubelet_away = True
+    def kill_kubelet(self) -> None:
+        """Cut port-forwards; new ones get a Status, and once it is back but knows no pods yet an empty 404."""
+        self._kubelet_back = asyncio.get_running_loop().time() + BACK_S
         self.cut()
 
-    def give_kubelet(self) -> None:
-        """Bring it back; for a second more it knows no pods and answers 404 with an empty body."""
-        if self._kubelet_away:
-            self._kubelet_away = False
-            self._knows_pods_at = asyncio.get_running_loop().time() + STARTING_S
-
-    def take_runtime(self) -> None:
-        """Take the container runtime away: port-forwards are cut, new ones answered with 500 and an empty body."""
-        self._runtime_away = True
+    def kill_runtime(self) -> None:
+        """Cut port-forwards; new ones are answered with 500 and an empty body; pods go on."""
+        self._runtime_back = asyncio.get_running_loop().time() + BACK_S
         self.cut()
-
-    def give_runtime(self) -> None:
-        """Bring it back; pods have gone on."""
-        self._runtime_away = False
 
     def cut(self) -> None:
         """End all port-forwards at once, without a word."""
@@ -79,13 +66,14 @@ class Faults:
 
     def check_node(self) -> None:
         """Raise what the API would answer to a call that goes on to the node now: `StatusError`, `EmptyAnswerError`."""
-        if self._kubelet_away:
+        now = asyncio.get_running_loop().time()
+        if now < self._kubelet_back:
             why = f"error dialing backend: dial tcp {self._kubelet_address}: connect: connection refused"
-            raise StatusError(HTTPStatus.INTERNAL_SERVER_ERROR, "", why)
-        if asyncio.get_running_loop().time() < self._knows_pods_at:
-            raise EmptyAnswerError(HTTPStatus.NOT_FOUND)
-        if self._runtime_away:
-            raise EmptyAnswerError(HTTPStatus.INTERNAL_SERVER_ERROR)
+            raise StatusError(500, "", why)
+        if self._kubelet_back and now < self._kubelet_back + STARTING_S:
+            raise EmptyAnswerError(404)
+        if now < self._runtime_back:
+            raise EmptyAnswerError(500)
 
     def watch_for_cut(self, cut: Callable[[], None]) -> Callable[[], None]:
         """Have `cut` called when port-forwards are cut; give what takes that back."""

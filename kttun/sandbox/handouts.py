@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import base64
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import yaml
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from kttun.sandbox.bootstrap import DEV_PLACE
-from kttun.sandbox.kinds import SERVICE_ACCOUNTS
 from kttun.sandbox.lifecycle import ADMIN, DEV, KUBECONFIGS
 from kttun.sandbox.shape import API_PORT, RUN
 from kttun.sandbox.users import MASTERS
@@ -22,61 +21,46 @@ if TYPE_CHECKING:
 
     from kttun.sandbox.pki import Authority
     from kttun.sandbox.settings import Settings
-    from kttun.sandbox.store import Store
-    from kttun.sandbox.users import Authenticator
 
 CLUSTER = "sandbox"
 """The name of the cluster and of each file's context."""
-TOKEN_S = 365 * 86400
-"""How long the token of `dev` is good: longer than any sandbox lives."""
 TOKEN_KEY = RUN / "service-accounts.key"
 
 
-class Handouts:
-    """Writes what users need: each file for its owner only."""
+def write_admin(settings: Settings, authority: Authority) -> None:
+    """Write the kubeconfig of somebody who may do everything, by client certificate."""
+    certificate, key = (base64.b64encode(each).decode() for each in authority.user(ADMIN, [MASTERS]))
+    credentials = {"client-certificate-data": certificate, "client-key-data": key}
+    _write_kubeconfig(settings, authority, ADMIN, "default", credentials)
 
-    def __init__(self, settings: Settings, authority: Authority) -> None:
-        self._settings = settings
-        self._authority = authority
 
-    def write_admin(self) -> None:
-        """Write the kubeconfig of somebody who may do everything, by client certificate."""
-        certificate, key = self._authority.user(ADMIN, [MASTERS])
-        self._write_kubeconfig(
-            ADMIN, "default", {"client-certificate-data": _encoded(certificate), "client-key-data": _encoded(key)}
-        )
+def write_developer(settings: Settings, authority: Authority, token: str) -> None:
+    """Write the kubeconfig of `dev`, by token."""
+    _write_kubeconfig(settings, authority, DEV, DEV_PLACE, {"token": token})
 
-    def write_developer(self, store: Store, authenticator: Authenticator) -> None:
-        """Write the kubeconfig of `dev`, by token, if there is such an account."""
-        account = store.find(SERVICE_ACCOUNTS, DEV_PLACE, DEV)
-        if account is not None:
-            token, _ = authenticator.token(account, TOKEN_S)
-            self._write_kubeconfig(DEV, DEV_PLACE, {"token": token})
 
-    def write_token_key(self, key: EllipticCurvePrivateKey) -> None:
-        """Write the key that signs tokens, for root: tests make tokens of their own with it."""
-        _write(TOKEN_KEY, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+def write_token_key(key: EllipticCurvePrivateKey) -> None:
+    """Write the key that signs tokens, for root: tests make tokens of their own with it."""
+    _write(TOKEN_KEY, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
 
-    def _write_kubeconfig(self, user: str, namespace: str, credentials: dict[str, str]) -> None:
-        server = f"https://{self._settings.shape.node}:{API_PORT}"
-        cluster = {"server": server, "certificate-authority-data": _encoded(self._authority.pem)}
-        document: dict[str, Any] = {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "clusters": [{"name": CLUSTER, "cluster": cluster}],
-            "users": [{"name": user, "user": credentials}],
-            "contexts": [{"name": CLUSTER, "context": {"cluster": CLUSTER, "user": user, "namespace": namespace}}],
-            "current-context": CLUSTER,
-        }
-        path = KUBECONFIGS[user]
-        _write(path, yaml.safe_dump(document, sort_keys=False).encode())
-        os.chown(path, self._settings.uid, self._settings.gid)
+
+def _write_kubeconfig(
+    settings: Settings, authority: Authority, user: str, namespace: str, credentials: dict[str, str]
+) -> None:
+    server = f"https://{settings.shape.node}:{API_PORT}"
+    cluster = {"server": server, "certificate-authority-data": base64.b64encode(authority.pem).decode()}
+    document = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": CLUSTER, "cluster": cluster}],
+        "users": [{"name": user, "user": credentials}],
+        "contexts": [{"name": CLUSTER, "context": {"cluster": CLUSTER, "user": user, "namespace": namespace}}],
+        "current-context": CLUSTER,
+    }
+    _write(KUBECONFIGS[user], yaml.safe_dump(document, sort_keys=False).encode())
+    os.chown(KUBECONFIGS[user], settings.uid, settings.gid)
 
 
 def _write(path: Path, content: bytes) -> None:
     path.touch(mode=0o600)
     path.write_bytes(content)
-
-
-def _encoded(content: bytes) -> str:
-    return base64.b64encode(content).decode()

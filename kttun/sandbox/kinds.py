@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-ALL_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
-"""What can be done with an object that is kept (Kubernetes API concepts, "API verbs")."""
-REVIEW_VERBS = ("create",)
-"""What can be done with a question: it is answered, not kept."""
+VERSION = "v1"
+"""Every kind that is here is in this version of its group."""
+RBAC_GROUP = "rbac.authorization.k8s.io"
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,19 +15,17 @@ class Kind:
 
     group: str
     """The API group; empty for the core group."""
-    version: str
     plural: str
     name: str
     """The kind's name as in `kind:`, such as `Pod`."""
     namespaced: bool = True
     short: tuple[str, ...] = ()
     subresources: tuple[str, ...] = ()
-    verbs: tuple[str, ...] = ALL_VERBS
 
     @property
     def api_version(self) -> str:
         """Give what stands in `apiVersion:`."""
-        return f"{self.group}/{self.version}" if self.group else self.version
+        return f"{self.group}/{VERSION}" if self.group else VERSION
 
     @property
     def resource(self) -> str:
@@ -36,70 +33,33 @@ class Kind:
         return f"{self.plural}.{self.group}" if self.group else self.plural
 
 
-NAMESPACES = Kind("", "v1", "namespaces", "Namespace", namespaced=False, short=("ns",), subresources=("status",))
-NODES = Kind("", "v1", "nodes", "Node", namespaced=False, short=("no",), subresources=("status",))
-PODS = Kind("", "v1", "pods", "Pod", short=("po",), subresources=("log", "portforward", "status"))
-SERVICES = Kind("", "v1", "services", "Service", short=("svc",), subresources=("status",))
-ENDPOINTS = Kind("", "v1", "endpoints", "Endpoints", short=("ep",))
-CONFIG_MAPS = Kind("", "v1", "configmaps", "ConfigMap", short=("cm",))
-SECRETS = Kind("", "v1", "secrets", "Secret")
-SERVICE_ACCOUNTS = Kind("", "v1", "serviceaccounts", "ServiceAccount", short=("sa",), subresources=("token",))
-EVENTS = Kind("", "v1", "events", "Event", short=("ev",))
-QUOTAS = Kind("", "v1", "resourcequotas", "ResourceQuota", short=("quota",), subresources=("status",))
-JOBS = Kind("batch", "v1", "jobs", "Job", subresources=("status",))
-DEPLOYMENTS = Kind("apps", "v1", "deployments", "Deployment", short=("deploy",), subresources=("status",))
-REPLICA_SETS = Kind("apps", "v1", "replicasets", "ReplicaSet", short=("rs",), subresources=("status",))
-ENDPOINT_SLICES = Kind("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")
-SERVICE_CIDRS = Kind("networking.k8s.io", "v1", "servicecidrs", "ServiceCIDR", namespaced=False)
-NETWORK_POLICIES = Kind("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy", short=("netpol",))
-ROLES = Kind("rbac.authorization.k8s.io", "v1", "roles", "Role")
-ROLE_BINDINGS = Kind("rbac.authorization.k8s.io", "v1", "rolebindings", "RoleBinding")
-CLUSTER_ROLES = Kind("rbac.authorization.k8s.io", "v1", "clusterroles", "ClusterRole", namespaced=False)
-CLUSTER_ROLE_BINDINGS = Kind(
-    "rbac.authorization.k8s.io", "v1", "clusterrolebindings", "ClusterRoleBinding", namespaced=False
-)
-LEASES = Kind("coordination.k8s.io", "v1", "leases", "Lease")
-ACCESS_REVIEWS = Kind(
-    "authorization.k8s.io",
-    "v1",
-    "selfsubjectaccessreviews",
-    "SelfSubjectAccessReview",
-    namespaced=False,
-    verbs=REVIEW_VERBS,
-)
+NAMESPACES = Kind("", "namespaces", "Namespace", namespaced=False, short=("ns",))
+NODES = Kind("", "nodes", "Node", namespaced=False, short=("no",))
+PODS = Kind("", "pods", "Pod", short=("po",), subresources=("log", "portforward"))
+SERVICES = Kind("", "services", "Service", short=("svc",))
+ENDPOINTS = Kind("", "endpoints", "Endpoints", short=("ep",))
+CONFIG_MAPS = Kind("", "configmaps", "ConfigMap", short=("cm",))
+SECRETS = Kind("", "secrets", "Secret")
+SERVICE_ACCOUNTS = Kind("", "serviceaccounts", "ServiceAccount", short=("sa",), subresources=("token",))
+EVENTS = Kind("", "events", "Event", short=("ev",))
+QUOTAS = Kind("", "resourcequotas", "ResourceQuota", short=("quota",))
+JOBS = Kind("batch", "jobs", "Job")
+DEPLOYMENTS = Kind("apps", "deployments", "Deployment", short=("deploy",))
+ENDPOINT_SLICES = Kind("discovery.k8s.io", "endpointslices", "EndpointSlice")
+SERVICE_CIDRS = Kind("networking.k8s.io", "servicecidrs", "ServiceCIDR", namespaced=False)
+NETWORK_POLICIES = Kind("networking.k8s.io", "networkpolicies", "NetworkPolicy", short=("netpol",))
+ROLES = Kind(RBAC_GROUP, "roles", "Role")
+ROLE_BINDINGS = Kind(RBAC_GROUP, "rolebindings", "RoleBinding")
+CLUSTER_ROLES = Kind(RBAC_GROUP, "clusterroles", "ClusterRole", namespaced=False)
+CLUSTER_ROLE_BINDINGS = Kind(RBAC_GROUP, "clusterrolebindings", "ClusterRoleBinding", namespaced=False)
+LEASES = Kind("coordination.k8s.io", "leases", "Lease")
+ACCESS_REVIEWS = Kind("authorization.k8s.io", "selfsubjectaccessreviews", "SelfSubjectAccessReview", namespaced=False)
+"""Questions: they can be created only, and are answered, not kept."""
 
-KINDS: tuple[Kind, ...] = (
-    NAMESPACES,
-    NODES,
-    PODS,
-    SERVICES,
-    ENDPOINTS,
-    CONFIG_MAPS,
-    SECRETS,
-    SERVICE_ACCOUNTS,
-    EVENTS,
-    QUOTAS,
-    JOBS,
-    DEPLOYMENTS,
-    REPLICA_SETS,
-    ENDPOINT_SLICES,
-    SERVICE_CIDRS,
-    NETWORK_POLICIES,
-    ROLES,
-    ROLE_BINDINGS,
-    CLUSTER_ROLES,
-    CLUSTER_ROLE_BINDINGS,
-    LEASES,
-    ACCESS_REVIEWS,
-)
-"""All kinds, in the order in which discovery names them."""
+KINDS = tuple(each for each in list(globals().values()) if isinstance(each, Kind))
+"""All of the above, in the order in which discovery names them."""
 
 
 def kind_at(group: str, version: str, plural: str) -> Kind | None:
     """Give the kind whose collection has this path, or None."""
-    return next((k for k in KINDS if (k.group, k.version, k.plural) == (group, version, plural)), None)
-
-
-def kind_named(api_version: str, name: str) -> Kind | None:
-    """Give the kind of an object that says `apiVersion` and `kind`, or None."""
-    return next((k for k in KINDS if (k.api_version, k.name) == (api_version, name)), None)
+    return next((k for k in KINDS if (k.group, VERSION, k.plural) == (group, version, plural)), None)

@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING
 from kttun.sandbox.kinds import PODS
 from kttun.sandbox.namespaces import inside
 from kttun.sandbox.podlife import PodLife
-from kttun.sandbox.shape import NODE
 from kttun.sandbox.status import StatusError
-from kttun.sandbox.store import POD_GRACE_S
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -23,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Kubelet:
-    """Runs as `run`; implements `pods.PodRuntime`."""
+    """Runs as `run`; the API asks it for connections into pods and for what they have printed."""
 
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
@@ -34,7 +32,7 @@ class Kubelet:
     async def run(self) -> None:
         """Follow the pods, without end."""
         async for event in self._ground.store.subscribe(PODS):
-            if event.found["spec"].get("nodeName") == NODE:
+            if event.found["spec"].get("nodeName"):
                 self._follow(event)
 
     async def dial(self, pod: Object, port: int) -> socket.socket:
@@ -53,44 +51,32 @@ class Kubelet:
         return connected
 
     async def logs(self, pod: Object, container: str, *, follow: bool, tail: int | None) -> AsyncIterator[bytes]:
-        """Yield a container's lines; none when it has not run yet."""
+        """Yield a container's lines, none when it has not run yet; see `Journal.read`."""
         life = self._lives.get(pod["metadata"]["uid"])
-        found = life.container(container) if life else None
-        if found is None or found.journal is None:
-            return
-        kept = found.journal.lines()
-        first = max(0, len(kept) - tail) if tail is not None else 0
-        if not follow:
-            for line in kept[first:]:
-                yield line.text
-            return
-        async for line in found.journal.follow(first):
-            yield line.text
+        found = next((each for each in life.containers if each.spec["name"] == container), None) if life else None
+        if found is not None and found.journal is not None:
+            async for line in found.journal.read(follow=follow, tail=tail):
+                yield line
 
     def _follow(self, event: Event) -> None:
         meta = event.found["metadata"]
         life = self._lives.get(meta["uid"])
         if event.change == "DELETED":
             if life is not None:
-                life.end(0, lambda: self._over(meta["uid"]))
+                life.end(0, lambda: self._forget(meta))
             return
         if life is None:
             life = self._lives[meta["uid"]] = PodLife(self._ground, event.found, self._free_address())
         life.pod = event.found
-        if "deletionTimestamp" in meta and "deletionTimestamp" not in (event.before or {"metadata": {}})["metadata"]:
-            grace = meta.get("deletionGracePeriodSeconds", POD_GRACE_S)
-            life.end(grace, lambda: self._gone(event.found))
+        if meta.get("deletionTimestamp") != (event.before or event.found)["metadata"].get("deletionTimestamp"):
+            life.end(meta["deletionGracePeriodSeconds"], lambda: self._forget(meta))
 
-    def _gone(self, pod: Object) -> None:
+    def _forget(self, meta: Object) -> None:
         """Let the API forget a pod whose last process has ended."""
-        meta = pod["metadata"]
-        self._over(meta["uid"])
+        self._lives.pop(meta["uid"], None)
         with suppress(StatusError):
             if self._ground.store.get(PODS, meta["namespace"], meta["name"])["metadata"]["uid"] == meta["uid"]:
                 self._ground.store.remove(PODS, meta["namespace"], meta["name"])
-
-    def _over(self, uid: str) -> None:
-        self._lives.pop(uid, None)
 
     def _free_address(self) -> IPv4Address:
         """Give the next address that no pod has; in a circle, so that a new pod seldom gets what others remember."""

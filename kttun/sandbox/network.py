@@ -21,7 +21,6 @@ from kttun.host.rtnetlink import NetlinkError, open_kernel
 from kttun.sandbox.namespaces import inside
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from ipaddress import IPv4Address
 
     from kttun.host.rtnetlink import IPRoute
@@ -84,7 +83,8 @@ def disconnect_machine() -> list[str]:
 
 def set_up_node(shape: Shape) -> None:
     """Make this network namespace a node: the machine's line must have arrived. Raises `EnvironmentFaultError`."""
-    write_sysctls({"net.ipv4.ip_forward": "1", "net.ipv4.conf.all.rp_filter": "0"})
+    set_forwarding(on=True)
+    Path("/proc/sys/net/ipv4/conf/all/rp_filter").write_text("0", encoding="ascii")
     with open_kernel("set up the sandbox's node") as kernel:
         kernel.link("set", index=1, state="up")
         _up(kernel, _ETH, shape.node, shape.node_net.prefixlen)
@@ -116,10 +116,9 @@ def connect_pod(pod: int, line: str, address: IPv4Address, shape: Shape) -> None
         kernel.route("add", dst=f"{address}/32", oif=index, scope=_LINK_SCOPE, prefsrc=str(shape.gateway))
 
 
-def write_sysctls(values: Mapping[str, str]) -> None:
-    """Write `net.*` settings of this thread's network namespace (sysctl(8) names). Raises `OSError`."""
-    for name, value in values.items():
-        Path("/proc/sys", *name.split(".")).write_text(value, encoding="ascii")
+def set_forwarding(*, on: bool) -> None:
+    """Let this thread's network namespace forward packets or not. Raises `OSError`."""
+    Path("/proc/sys/net/ipv4/ip_forward").write_text(str(int(on)), encoding="ascii")
 
 
 def _up(kernel: IPRoute, device: str, address: IPv4Address, prefix: int, flags: int = 0) -> int:

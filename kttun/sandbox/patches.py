@@ -1,4 +1,4 @@
-"""Changes to objects: JSON patch (RFC 6902, library `jsonpatch`), merge patch (RFC 7386), strategic merge patch."""
+"""Changes to objects: JSON patch (RFC 6902, library `jsonpatch`) and merge patch (RFC 7386)."""
 
 from __future__ import annotations
 
@@ -9,24 +9,21 @@ from typing import Any
 import jsonpatch
 
 from kttun.sandbox.status import StatusError, bad_request
-from kttun.sandbox.strategic import merged
 
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
-STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 
 
 def patched(content_type: str, found: dict[str, Any], patch: Any) -> dict[str, Any]:
     """Give the object as it is after the patch. Raises `StatusError` 400, 415 or 422."""
-    if content_type in {MERGE_PATCH, STRATEGIC_PATCH}:
-        made = (_merge if content_type == MERGE_PATCH else merged)(found, patch)
-        if not isinstance(made, dict):
+    if content_type == MERGE_PATCH:
+        if not isinstance(patch, dict):
             raise bad_request("the patch leaves no object")
-        return made
+        return _merged(found, patch)
     if content_type != JSON_PATCH:
         message = (
             "the body of the request was in an unknown format - "
-            f"accepted media types include: {JSON_PATCH}, {MERGE_PATCH}, {STRATEGIC_PATCH}"
+            f"accepted media types include: {JSON_PATCH}, {MERGE_PATCH}"
         )
         raise StatusError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", message)
     try:
@@ -39,14 +36,12 @@ def patched(content_type: str, found: dict[str, Any], patch: Any) -> dict[str, A
     return changed
 
 
-def _merge(found: Any, patch: Any) -> Any:
+def _merged(found: Any, patch: dict[str, Any]) -> dict[str, Any]:
     """Apply a merge patch as section 2 of RFC 7386 spells it out."""
-    if not isinstance(patch, dict):
-        return copy.deepcopy(patch)
     made = dict(found) if isinstance(found, dict) else {}
     for key, value in patch.items():
         if value is None:
             made.pop(key, None)
         else:
-            made[key] = _merge(made.get(key), value)
+            made[key] = _merged(made.get(key), value) if isinstance(value, dict) else copy.deepcopy(value)
     return made

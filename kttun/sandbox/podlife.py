@@ -8,16 +8,15 @@ import shutil
 import signal
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kttun.sandbox.containerlife import ContainerLife
 from kttun.sandbox.cri import StartError
+from kttun.sandbox.events import warn
 from kttun.sandbox.kinds import PODS
 from kttun.sandbox.podstatus import status
-from kttun.sandbox.security import sysctls
 from kttun.sandbox.shape import DOMAIN
 from kttun.sandbox.status import StatusError
-from kttun.sandbox.store import timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kttun.sandbox.cri import Cri
-    from kttun.sandbox.events import Recorder
     from kttun.sandbox.images import Images
     from kttun.sandbox.shape import Shape
     from kttun.sandbox.store import Object, Store
@@ -42,7 +40,6 @@ class Ground:
     cri: Cri
     images: Images
     shape: Shape
-    recorder: Recorder
     files: Path
     """The folder under which each pod gets one for its hosts and resolv.conf."""
     forwarding: bool = True
@@ -53,20 +50,14 @@ class PodLife:
     """One pod that was given to this node, and its task. `network` is its namespace's descriptor once it has one."""
 
     def __init__(self, ground: Ground, pod: Object, address: IPv4Address) -> None:
-        self._ground = ground
-        self.pod = pod
+        self._ground, self.pod, self.address = ground, pod, address
         self.uid: str = pod["metadata"]["uid"]
-        self.address = address
+        self.files = ground.files / self.uid
+        """The folder of this pod's own files."""
         self.network: int | None = None
         self.containers = [ContainerLife(self, ground, each) for each in pod["spec"].get("containers") or ()]
         self._runs = asyncio.create_task(self._run())
         self._ends: asyncio.Task[None] | None = None
-
-    def container(self, name: str = "") -> ContainerLife | None:
-        """Give one of the pod's containers, or its only one."""
-        if not name and len(self.containers) == 1:
-            return self.containers[0]
-        return next((each for each in self.containers if each.spec["name"] == name), None)
 
     def end(self, grace_s: float, then: Callable[[], None]) -> None:
         """End all containers: SIGTERM, and SIGKILL after the grace; a second call can only make it shorter."""
@@ -76,32 +67,34 @@ class PodLife:
 
     def report(self) -> None:
         """Put into the pod's status what is now true of its containers, as long as the API has this pod."""
+        address = {} if self.network is None else {"podIP": str(self.address), "podIPs": [{"ip": str(self.address)}]}
         states = [each.state for each in self.containers]
-        more: dict[str, Any] = {"hostIP": str(self._ground.shape.node), "qosClass": "Burstable"}
-        if self.network is not None:
-            more |= {"podIP": str(self.address), "podIPs": [{"ip": str(self.address)}]}
-        self._update(lambda old: status(old, states, **more))
+
+        def put(pod: Object) -> None:
+            if pod["metadata"]["uid"] == self.uid:
+                old = pod.get("status") or {}
+                pod["status"] = status(old, states, hostIP=str(self._ground.shape.node), **address)
+
+        with suppress(StatusError):  # deleted without grace: there is nobody to tell
+            self._ground.store.update(PODS, self.pod["metadata"]["namespace"], self.pod["metadata"]["name"], put)
 
     async def _run(self) -> None:
-        try:
-            while self.network is None:
-                await self._make_network()
-        except ValueError as error:
-            self._fail("SysctlForbidden", str(error))
-            return
+        self._write_files()
+        while self.network is None:
+            try:
+                self.network = await self._ground.cri.make_pod(
+                    self.uid, self.address, forwarding=self._ground.forwarding
+                )
+            except StartError as error:
+                why = f"Failed to create pod sandbox: {error}"
+                warn(self._ground.store, PODS, self.pod, "FailedCreatePodSandBox", why)
+                await asyncio.sleep(NETWORK_RETRY_S)
         self.report()
         await asyncio.gather(*(each.run() for each in self.containers))
 
-    async def _make_network(self) -> None:
-        forwarding = {"net.ipv4.ip_forward": str(int(self._ground.forwarding))}
-        settings = forwarding | sysctls(self.pod["spec"])
+    def _write_files(self) -> None:
+        """Write what the kubelet writes for a pod: hosts, and resolv.conf as of dnsPolicy ClusterFirst."""
         self.files.mkdir(parents=True, exist_ok=True)
-        try:
-            self.network = await self._ground.cri.make_pod(self.uid, self.address, settings)
-        except StartError as error:
-            why = f"Failed to create pod sandbox: {error}"
-            self._ground.recorder.warning(PODS, self.pod, "FailedCreatePodSandBox", why)
-            await asyncio.sleep(NETWORK_RETRY_S)
         name, namespace = (self.pod["metadata"][key] for key in ("name", "namespace"))
         self.files.joinpath("hosts").write_text(
             f"# Kubernetes-managed hosts file.\n127.0.0.1\tlocalhost\n::1\tlocalhost\n{self.address}\t{name}\n"
@@ -110,11 +103,6 @@ class PodLife:
         self.files.joinpath("resolv.conf").write_text(
             f"search {search}\nnameserver {self._ground.shape.dns_service}\noptions ndots:5\n"
         )
-
-    @property
-    def files(self) -> Path:
-        """The folder of this pod's own files."""
-        return self._ground.files / self.uid
 
     async def _end(self, grace_s: float, then: Callable[[], None]) -> None:
         ending = [asyncio.create_task(each.stop()) for each in self.containers]
@@ -131,15 +119,3 @@ class PodLife:
             self.network = None
         shutil.rmtree(self.files, ignore_errors=True)
         then()
-
-    def _fail(self, reason: str, message: str) -> None:
-        self._ground.recorder.warning(PODS, self.pod, reason, message)
-        self._update(lambda old: {**old, "phase": "Failed", "reason": reason, "message": message})
-
-    def _update(self, change: Callable[[Object], Object]) -> None:
-        def put(pod: Object) -> None:
-            if pod["metadata"]["uid"] == self.uid:
-                pod["status"] = {"startTime": timestamp()} | change(pod.get("status") or {})
-
-        with suppress(StatusError):  # deleted without grace: there is nobody to tell
-            self._ground.store.update(PODS, self.pod["metadata"]["namespace"], self.pod["metadata"]["name"], put)

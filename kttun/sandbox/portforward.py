@@ -3,9 +3,9 @@
 - POST with `Upgrade: SPDY/3.1`: the connection itself speaks SPDY.
 - WebSocket `v4.channel.k8s.io`, also asked for by no name at all: ports in the query, channel 2i carries the data of
   the i-th, channel 2i+1 its error, and the first message of each channel is the port, 16 bits, little endian.
-- WebSocket `SPDY/3.1+portforward.k8s.io`, as kubectl does since 1.31: SPDY in binary messages, cut anywhere.
 
-All are HTTP requests that stay; a fault of the node cuts them.
+Both are HTTP requests that stay; a fault of the node cuts them. kubectl asks for SPDY inside a WebSocket first, is
+refused, and falls back to the first.
 """
 
 from __future__ import annotations
@@ -17,17 +17,16 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import WSMsgType, hdrs, web
 
 from kttun.sandbox.relay import CHUNK, ConnectError, Relay
-from kttun.sandbox.spdy_server import SpdyServer
+from kttun.sandbox.spdy import SpdyServer
 from kttun.sandbox.status import bad_request
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from kttun.sandbox.faults import Faults
-    from kttun.sandbox.pods import PodRuntime
+    from kttun.sandbox.kubelet import Kubelet
 
 V4 = "v4.channel.k8s.io"
-TUNNELLED = "SPDY/3.1+portforward.k8s.io"
 SPDY = "SPDY/3.1"
 STREAM_PROTOCOL = "portforward.k8s.io"
 LARGEST_MESSAGE = 32 * 1024 * 1024
@@ -39,8 +38,8 @@ MESSAGE = 32 * 1024
 class PortForward:
     """Forwards to one pod for one request."""
 
-    def __init__(self, runtime: PodRuntime, faults: Faults, pod: dict[str, Any]) -> None:
-        self._runtime, self._faults, self._pod = runtime, faults, pod
+    def __init__(self, kubelet: Kubelet, faults: Faults, pod: dict[str, Any]) -> None:
+        self._kubelet, self._faults, self._pod = kubelet, faults, pod
 
     async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
         """Upgrade the connection and forward until the client goes. Raises `StatusError` for no such upgrade."""
@@ -64,7 +63,7 @@ class PortForward:
         await response.prepare(request)
         stream = _Upgraded(request, transport)
         try:
-            await SpdyServer(stream, self.connect).run()
+            await SpdyServer(stream.reader, stream.writer, self.connect).run()
         finally:
             transport.abort()
         return response
@@ -72,18 +71,13 @@ class PortForward:
     async def _websocket(self, request: web.BaseRequest) -> web.StreamResponse:
         named = request.headers.get(hdrs.SEC_WEBSOCKET_PROTOCOL, "")
         offered = [name.strip() for name in named.split(",") if name.strip()]
-        chosen = next((name for name in offered if name in {V4, TUNNELLED}), "")
-        if offered and not chosen:
+        if offered and V4 not in offered:
             return web.Response(status=403)
-        ports = _ports(request) if chosen != TUNNELLED else []
-        socket_ = web.WebSocketResponse(
-            protocols=[chosen] if chosen else (), max_msg_size=LARGEST_MESSAGE, compress=False
-        )
+        ports = _ports(request)
+        protocols = [V4] if offered else ()
+        socket_ = web.WebSocketResponse(protocols=protocols, max_msg_size=LARGEST_MESSAGE, compress=False)
         await socket_.prepare(request)
-        if chosen == TUNNELLED:
-            await SpdyServer(_Messages(socket_), self.connect).run()
-        else:
-            await _Channels(socket_, ports, self).run()
+        await _Channels(socket_, ports, self).run()
         await socket_.close()
         return socket_
 
@@ -91,7 +85,7 @@ class PortForward:
         """Connect to a port of the pod; `send` takes what it says. Raises `ConnectError`."""
         await self._faults.awake()
         try:
-            sock = await self._runtime.dial(self._pod, port)
+            sock = await self._kubelet.dial(self._pod, port)
             reader, writer = await asyncio.open_connection(sock=sock, limit=CHUNK)
         except OSError as error:
             meta, why = self._pod["metadata"], os.strerror(error.errno) if error.errno else str(error)
@@ -106,43 +100,16 @@ class _Upgraded(asyncio.StreamReaderProtocol):
     """A connection that was taken from the HTTP server, which only hears of its end."""
 
     def __init__(self, request: web.BaseRequest, transport: asyncio.Transport) -> None:
-        loop = asyncio.get_running_loop()
-        self._reader = asyncio.StreamReader(limit=CHUNK)
-        super().__init__(self._reader)
+        self.reader = asyncio.StreamReader(limit=CHUNK)
+        super().__init__(self.reader)
         self._http = request.protocol
-        self._writer = asyncio.StreamWriter(transport, self, self._reader, loop)
+        self.writer = asyncio.StreamWriter(transport, self, self.reader, asyncio.get_running_loop())
         transport.set_protocol(self)
         self.connection_made(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self._http.connection_lost(exc)
-
-    async def read(self) -> bytes:
-        return await self._reader.read(CHUNK)
-
-    async def write(self, data: bytes) -> None:
-        self._writer.write(data)
-        await self._writer.drain()
-
-
-class _Messages:
-    """The binary messages of a WebSocket as one stream of bytes."""
-
-    def __init__(self, socket_: web.WebSocketResponse) -> None:
-        self._socket = socket_
-
-    async def read(self) -> bytes:
-        while True:
-            message = await self._socket.receive()
-            if message.type is not WSMsgType.BINARY:
-                return b""
-            if message.data:
-                found: bytes = message.data
-                return found
-
-    async def write(self, data: bytes) -> None:
-        await self._socket.send_bytes(data)
 
 
 class _Channels:
@@ -187,7 +154,7 @@ class _Channels:
         while (message := await self._socket.receive()).type is WSMsgType.BINARY:
             relay = self._relays.get(message.data[0]) if message.data else None
             if relay is not None:
-                await relay.feed(memoryview(message.data)[1:])
+                await relay.feed(message.data[1:])
 
 
 def _ports(request: web.BaseRequest) -> list[int]:

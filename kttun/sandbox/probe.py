@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-FIRST_S = 0.02
-"""How often to try until the first success; a kubelet waits a whole period, here everything is near."""
+PAUSE_S, PATIENCE_S = 0.02, 1.0
+"""Between two tries, where a kubelet waits a whole period since nothing is near; how long one may take."""
 
 
 def port_number(container: dict[str, Any], port: int | str) -> int:
@@ -22,39 +18,25 @@ def port_number(container: dict[str, Any], port: int | str) -> int:
     return next(named, 0)
 
 
-async def keep_probing(container: dict[str, Any], address: str, tell: Callable[[bool], None]) -> None:
-    """Probe for as long as the container runs, and tell each change of its readiness; without a probe it is ready.
-
-    Kinds of probe that are not known here (exec, grpc) count as no probe.
-    """
+async def until_ready(container: dict[str, Any], address: str) -> None:
+    """Wait until the probe has succeeded once; without one, or with one of another kind, a container is ready."""
     probe = container.get("readinessProbe") or {}
-    if not ("httpGet" in probe or "tcpSocket" in probe):
-        tell(True)  # noqa: FBT003 - the one word that it takes
-        return
-    await asyncio.sleep(probe.get("initialDelaySeconds") or 0)
-    ready, failures = False, 0
-    while True:
-        succeeded = False
+    while "httpGet" in probe or "tcpSocket" in probe:
         with suppress(OSError, TimeoutError):
-            async with asyncio.timeout(probe.get("timeoutSeconds") or 1):
-                succeeded = await _succeeds(container, probe, address)
-        failures = 0 if succeeded else failures + 1
-        if succeeded != ready and (succeeded or failures >= (probe.get("failureThreshold") or 3)):
-            ready = succeeded
-            tell(ready)
-        await asyncio.sleep((probe.get("periodSeconds") or 10) if ready else FIRST_S)
+            async with asyncio.timeout(PATIENCE_S):
+                if await _succeeds(container, probe, address):
+                    return
+        await asyncio.sleep(PAUSE_S)
 
 
 async def _succeeds(container: dict[str, Any], probe: dict[str, Any], address: str) -> bool:
     get = probe.get("httpGet")
-    where = get or probe["tcpSocket"]
-    reader, writer = await asyncio.open_connection(where.get("host") or address, port_number(container, where["port"]))
+    reader, writer = await asyncio.open_connection(address, port_number(container, (get or probe["tcpSocket"])["port"]))
     try:
         if not get:
             return True
-        request = f"GET {get.get('path') or '/'} HTTP/1.1\r\nHost: {address}\r\nUser-Agent: kube-probe/kttun\r\n"
-        writer.write(f"{request}Connection: close\r\n\r\n".encode())
+        writer.write(f"GET {get.get('path') or '/'} HTTP/1.0\r\nHost: {address}\r\n\r\n".encode())
         words = (await reader.readline()).split()
-        return len(words) > 1 and words[1].isdigit() and HTTPStatus.OK <= int(words[1]) < HTTPStatus.BAD_REQUEST
+        return len(words) > 1 and b"200" <= words[1] < b"400"
     finally:
         writer.close()

@@ -1,107 +1,142 @@
-"""The Service proxy: keeps the node's NAT rules in step with Services and EndpointSlices, as kube-proxy does."""
+"""The Service proxy: keeps the node's NAT rules in step with Services and Endpoints, as kube-proxy does.
+
+Sources: Kubernetes "Virtual IPs and Service Proxies"; what happens to an address without anybody behind it is what
+kube-proxy's nftables mode does (pkg/proxy/nftables): ports without a ready pod and ports that the Service does not have
+are refused. A pod that reaches itself by way of a Service must see another address than its own, or it would answer
+itself directly: that alone is masqueraded.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import sys
+import subprocess
+from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
 from kttun.errors import EnvironmentFaultError
-from kttun.sandbox.controllers.endpoints import SERVICE_NAME
-from kttun.sandbox.kinds import ENDPOINT_SLICES, SERVICES
-from kttun.sandbox.nat import ServicePort, load, ruleset
+from kttun.sandbox.addresses import HEADLESS
+from kttun.sandbox.kinds import ENDPOINTS, SERVICES
 
 if TYPE_CHECKING:
-    from kttun.sandbox.shape import Shape
+    from collections.abc import Iterable
+    from ipaddress import IPv4Network
+
     from kttun.sandbox.store import Object, Store
 
+TABLE = "kttun-sandbox"
 PROTOCOLS = frozenset({"TCP", "UDP"})
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class ServicePort:
+    """One port of one Service address and the pods' ends behind it, as (address, port)."""
+
+    address: str
+    protocol: str
+    """`tcp` or `udp`."""
+    port: int
+    ends: tuple[tuple[str, int], ...]
+
+
 class ServiceProxy:
-    """`sync` is called as a controller and only notes what shall be; `run` makes it so, which takes time."""
+    """A controller of what the kernel does; `services` is the range of Service addresses."""
 
-    kinds = (SERVICES, ENDPOINT_SLICES)
+    kinds = (SERVICES, ENDPOINTS)
 
-    def __init__(self, store: Store, shape: Shape) -> None:
-        self._store = store
-        self._shape = shape
-        self._wanted, self._loaded = "", ""
-        self._news = asyncio.Event()
-        self._settled = asyncio.Event()
+    def __init__(self, store: Store, services: IPv4Network) -> None:
+        self._store, self._services = store, str(services)
+        self._loaded = ""
 
     def sync(self) -> None:
-        """Compute the rules that should be in force."""
-        self._wanted = ruleset(service_ports(self._store), str(self._shape.service_cidr))
-        if self._wanted != self._loaded:
-            self._settled.clear()
-            self._news.set()
+        """Load the rules that should be in force, if they are not: some milliseconds, in which all else waits.
 
-    async def run(self) -> None:
-        """Load what `sync` has noted, without end. Raises `EnvironmentFaultError` when even the first is refused."""
-        while True:
-            await self._news.wait()
-            self._news.clear()
-            rules = self._wanted
-            try:
-                await load(rules)
-            except EnvironmentFaultError as error:
-                if not self._loaded:
-                    raise
-                sys.stderr.write(f"{error.message}\n")
-                continue  # the rules before stay in force, until the next change
+        Raises `EnvironmentFaultError`.
+        """
+        rules = ruleset(service_ports(self._store), self._services)
+        if rules != self._loaded:
+            _load(rules)
             self._loaded = rules
-            if rules == self._wanted:
-                self._settled.set()
-
-    async def settled(self) -> None:
-        """Wait until the rules in force are those of the store as it is now."""
-        self.sync()
-        await self._settled.wait()
 
 
 def service_ports(store: Store) -> list[ServicePort]:
-    """Give all TCP and UDP ports of all Services that have an address, with the ready ends behind each."""
-    slices: dict[tuple[str, str], list[Object]] = {}
-    for each in store.list(ENDPOINT_SLICES):
-        meta = each["metadata"]
-        service = (meta.get("labels") or {}).get(SERVICE_NAME, "")
-        slices.setdefault((meta["namespace"], service), []).append(each)
+    """Give all TCP and UDP ports of all Services that have an address, with the ends behind each."""
     return [
         ServicePort(
             service["spec"]["clusterIP"],
-            port.get("protocol", "TCP").lower(),
+            port["protocol"].lower(),
             port["port"],
-            _ends(slices.get((service["metadata"]["namespace"], service["metadata"]["name"]), []), port),
+            _ends(store.find(ENDPOINTS, service["metadata"]["namespace"], service["metadata"]["name"]) or {}, port),
         )
         for service in store.list(SERVICES)
-        if service["spec"].get("clusterIP") not in {None, "", "None"}
+        if service["spec"]["clusterIP"] != HEADLESS
         for port in service["spec"].get("ports") or ()
-        if port.get("protocol", "TCP") in PROTOCOLS
+        if port["protocol"] in PROTOCOLS
     ]
 
 
-def _ends(slices: list[Object], port: Object) -> tuple[tuple[str, int], ...]:
-    """Give the ends that serve a Service's port: a slice knows it by its name."""
+def ruleset(ports: Iterable[ServicePort], services: str) -> str:
+    """Give the nft rules for all ports; `services` is the range of Service addresses (a CIDR).
+
+    Adding the table first makes deleting it safe when it is not there, so loading is idempotent.
+    """
+    found = sorted(ports)
+    nat = "".join(f"    {_match(each)} {_balance(each)}\n" for each in found if each.ends)
+    own = sorted({address for each in found for address, _ in each.ends})
+    hairpin = "".join(f"    ct status dnat ip saddr {address} ip daddr {address} masquerade\n" for address in own)
+    reject = f"    ip daddr {services} ct status ! dnat ct state new reject\n"
+    return (
+        f"table ip {TABLE}\ndelete table ip {TABLE}\ntable ip {TABLE} {{\n"
+        f"  chain services {{\n{nat}  }}\n"
+        "  chain prerouting {\n    type nat hook prerouting priority dstnat;\n    jump services\n  }\n"
+        "  chain output {\n    type nat hook output priority -100;\n    jump services\n  }\n"
+        f"  chain postrouting {{\n    type nat hook postrouting priority srcnat;\n{hairpin}  }}\n"
+        f"  chain forward {{\n    type filter hook forward priority filter;\n{reject}  }}\n"
+        f"  chain refused {{\n    type filter hook output priority filter;\n{reject}  }}\n"
+        "}\n"
+    )
+
+
+def _match(each: ServicePort) -> str:
+    return f"ip daddr {each.address} {each.protocol} dport {each.port}"
+
+
+def _balance(each: ServicePort) -> str:
+    if len(each.ends) == 1:
+        address, port = each.ends[0]
+        return f"dnat to {address}:{port}"
+    choices = ", ".join(f"{number} : {address} . {port}" for number, (address, port) in enumerate(each.ends))
+    return f"dnat ip to numgen random mod {len(each.ends)} map {{ {choices} }}"
+
+
+def _ends(endpoints: Object, port: Object) -> tuple[tuple[str, int], ...]:
+    """Give the ends that serve a Service's port: Endpoints know it by its name."""
     return tuple(
         sorted(
-            (address, number["port"])
-            for each in slices
-            for number in each.get("ports") or ()
+            (end["ip"], number["port"])
+            for subset in endpoints.get("subsets") or ()
+            for number in subset.get("ports") or ()
             if (number.get("name") or "") == port.get("name", "")
-            for end in each.get("endpoints") or ()
-            if (end.get("conditions") or {}).get("ready", True)
-            for address in end["addresses"]
-            if _is_ipv4(address)
+            for end in subset.get("addresses") or ()
+            if _is_ipv4(end["ip"])
         )
     )
 
 
 def _is_ipv4(text: str) -> bool:
-    """Tell whether an end can be reached here: anybody may write anything into a slice."""
+    """Tell whether an end can be reached here: anybody may write anything into Endpoints."""
     try:
         IPv4Address(text)
     except ValueError:
         return False
     return True
+
+
+def _load(rules: str) -> None:
+    """Load a ruleset in one transaction; raise `EnvironmentFaultError` with nft's own words."""
+    try:
+        done = subprocess.run(["nft", "-f", "-"], input=rules, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise EnvironmentFaultError("the sandbox needs the program nft", "apt install nftables") from None
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        raise EnvironmentFaultError(f"nft refused the rules of the Services: {lines[0]}")

@@ -49,7 +49,7 @@ class Relay:
             await asyncio.gather(down, up, return_exceptions=True)
             self.close()
 
-    async def feed(self, piece: memoryview) -> None:
+    async def feed(self, piece: bytes) -> None:
         """Pass on what the client says, and wait until the pod takes more; nothing happens when it has gone."""
         await self._awake()
         if self._writer.is_closing():

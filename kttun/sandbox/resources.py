@@ -1,66 +1,54 @@
-"""What the verbs do with kept objects: the part of the API between HTTP and the registry, without either's ways."""
+"""What the verbs do with objects: the part of the API between HTTP and the registry, without either's ways."""
 
 from __future__ import annotations
 
-import base64
+import asyncio
 import copy
 import json
-from dataclasses import replace
+from contextlib import aclosing
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from kttun.sandbox.kinds import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, ROLE_BINDINGS, ROLES
 from kttun.sandbox.patches import patched
-from kttun.sandbox.query import number
 from kttun.sandbox.rbac import Attributes
-from kttun.sandbox.status import bad_request, expired, forbidden
+from kttun.sandbox.selectors import matching
+from kttun.sandbox.status import StatusError, bad_request
+from kttun.sandbox.target import flag, number
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncGenerator, Mapping
 
-    from kttun.sandbox.kinds import Kind
     from kttun.sandbox.rbac import Authorizer
-    from kttun.sandbox.registry import Admitted, Registry
+    from kttun.sandbox.registry import Registry
+    from kttun.sandbox.selectors import Predicate
+    from kttun.sandbox.store import Event, Store
     from kttun.sandbox.target import Target
     from kttun.sandbox.users import User
 
     Object = dict[str, Any]
 
-SERVER_FIELDS = ("uid", "creationTimestamp", "resourceVersion", "generation", "deletionTimestamp", "selfLink")
+LONGEST_S = 1800
+"""How long a watch goes on when the client says nothing (the API server: 30 to 60 minutes)."""
+SERVER_FIELDS = ("uid", "creationTimestamp", "resourceVersion", "deletionTimestamp")
 """What a client cannot say of a new object."""
-
-HOLDING = {ROLES: "escalate", CLUSTER_ROLES: "escalate", ROLE_BINDINGS: "bind", CLUSTER_ROLE_BINDINGS: "bind"}
-"""Kinds that give rights away, and the verb that allows to give what one does not have."""
 
 
 class Resources:
-    """Does what a `Target` says for a user who may; methods raise `StatusError`."""
+    """Does what a `Target` says, for somebody who may; methods raise `StatusError`."""
 
-    def __init__(self, registry: Registry, authorizer: Authorizer) -> None:
-        self._registry, self._store, self._authorizer = registry, registry.store, authorizer
+    def __init__(self, registry: Registry) -> None:
+        self._registry, self._store = registry, registry.store
 
     def list(self, target: Target, query: Mapping[str, str]) -> Object:
-        """Give the collection, or a page of `limit` with the token for the next.
-
-        Pages are cut from what is there when each is asked for, not from one moment.
-        """
-        kind, limit = target.kind, number(query, "limit") or 0
-        found = self._store.list(
-            kind,
-            target.namespace,
-            labels=query.get("labelSelector", ""),
-            fields=query.get("fieldSelector", ""),
-        )
-        meta: Object = {"resourceVersion": str(self._store.revision)}
-        if query.get("continue"):
-            found = [one for one in found if _place(one) > self._decoded(query["continue"])]
-        if 0 < limit < len(found):
-            meta |= {"continue": self._encoded(found[limit - 1]), "remainingItemCount": len(found) - limit}
-            found = found[:limit]
+        """Give the collection, whole: a `limit` is a wish."""
+        kind, labels, fields = target.kind, query.get("labelSelector", ""), query.get("fieldSelector", "")
+        found = self._store.list(kind, target.namespace, labels=labels, fields=fields)
+        meta = {"resourceVersion": str(self._store.revision)}
         return {"kind": f"{kind.name}List", "apiVersion": kind.api_version, "metadata": meta, "items": found}
 
-    def create(self, user: User, target: Target, body: Object, *, dry_run: bool) -> Admitted:
+    def create(self, target: Target, body: Object, *, dry_run: bool) -> Object:
         """Create an object in the collection."""
-        self._check_body(target, body)
+        _check_body(target, body)
         made = copy.deepcopy(body)
         meta = made.setdefault("metadata", {})
         for field in SERVER_FIELDS:
@@ -70,101 +58,94 @@ class Resources:
             if not target.namespace:
                 raise bad_request("an empty namespace may not be set during creation")
             meta["namespace"] = target.namespace
-        self._check_escalation(user, target.kind, made)
         return self._registry.create(target.kind, made, dry_run=dry_run)
 
-    def update(self, user: User, target: Target, body: Object, *, dry_run: bool) -> Object:
-        """Put an object in the place of its older self."""
-        self._check_body(target, body)
-        meta = body.setdefault("metadata", {})
-        if meta.get("name") != target.name:
-            raise bad_request(
-                f"the name of the object ({meta.get('name', '')}) does not match the name on the URL ({target.name})"
-            )
-        if target.kind.namespaced:
-            meta["namespace"] = target.namespace
-        self._check_escalation(user, target.kind, body)
-        return self._registry.replace(target.kind, body, subresource=target.subresource, dry_run=dry_run)
-
-    def patch(self, user: User, target: Target, patch: Any, content_type: str, *, dry_run: bool) -> Object:
+    def patch(self, target: Target, patch: Any, content_type: str, *, dry_run: bool) -> Object:
         """Change an object by a patch of either kind."""
-        old = self._store.get(target.kind, target.namespace, target.name)
-        return self.update(user, target, patched(content_type, old, patch), dry_run=dry_run)
+        made = patched(content_type, self._store.get(target.kind, target.namespace, target.name), patch)
+        _check_body(target, made)
+        meta = made.get("metadata") or {}
+        if (meta.get("name"), meta.get("namespace", "")) != (target.name, target.namespace):
+            raise bad_request(f"the name of the object does not match the name on the URL ({target.name})")
+        return self._registry.replace(target.kind, made, dry_run=dry_run)
 
-    def delete(self, target: Target, options: Mapping[str, Any], *, dry_run: bool) -> Object:
+    def delete(self, target: Target, *, grace_s: int | None, dry_run: bool) -> Object:
         """Delete an object; give it as it still is, or a Status when it is gone."""
-        kind, before = target.kind, options.get("preconditions") or {}
-        policy = options.get("propagationPolicy") or ("Orphan" if options.get("orphanDependents") else "Background")
-        found = self._store.delete(
-            kind,
-            target.namespace,
-            target.name,
-            policy=policy,
-            grace_s=options.get("gracePeriodSeconds"),
-            uid=before.get("uid"),
-            revision=before.get("resourceVersion"),
-            dry_run=dry_run,
-        )
+        kind = target.kind
+        found = self._store.delete(kind, target.namespace, target.name, grace_s=grace_s, dry_run=dry_run)
         if self._store.find(kind, target.namespace, target.name) is not None:
             return found
         details = {"name": target.name, "kind": kind.plural, "uid": found["metadata"]["uid"]}
         details |= {"group": kind.group} if kind.group else {}
         return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
 
-    def delete_all(
-        self, target: Target, query: Mapping[str, str], options: Mapping[str, Any], *, dry_run: bool
-    ) -> Object:
-        """Delete what is in the collection and fits the selectors; give the list of it."""
-        found = self.list(target, {key: value for key, value in query.items() if key.endswith("Selector")})
-        for one in found["items"]:
-            meta = one["metadata"]
-            each = replace(target, namespace=meta.get("namespace", ""), name=meta["name"])
-            self.delete(each, options, dry_run=dry_run)
-        return found
 
-    def _check_body(self, target: Target, body: Object) -> None:
-        kind = target.kind
-        said = (body.get("apiVersion") or kind.api_version, body.get("kind") or kind.name)
-        if said != (kind.api_version, kind.name):
-            raise bad_request(
-                f"{said[1]} in version {json.dumps(said[0])} cannot be handled as a {kind.name}: "
-                f"the resource is of {kind.api_version}"
-            )
-        namespace = (body.get("metadata") or {}).get("namespace") or target.namespace
-        if kind.namespaced and target.namespace and namespace != target.namespace:
-            raise bad_request(
-                f"the namespace of the provided object does not match the namespace sent on the request "
-                f"({target.namespace})"
-            )
-
-    def _check_escalation(self, user: User, kind: Kind, made: Object) -> None:
-        """Let nobody give away rights that he does not have himself (Kubernetes "Using RBAC Authorization")."""
-        verb = HOLDING.get(kind)
-        if verb is None:
-            return
-        namespace = made["metadata"].get("namespace", "")
-        if verb == "escalate":
-            rules, wanted = made.get("rules") or [], Attributes(verb, kind.group, kind.plural, namespace=namespace)
-        else:
-            ref = made.get("roleRef") or {}
-            plural = CLUSTER_ROLES.plural if ref.get("kind") == "ClusterRole" else ROLES.plural
-            rules = self._authorizer.role_rules(made)
-            wanted = Attributes(verb, kind.group, plural, namespace=namespace, name=ref.get("name", ""))
-        if self._authorizer.allowed(user, wanted):
-            return
-        if why := self._authorizer.escalation(user, rules, namespace):
-            raise forbidden(kind, made["metadata"].get("name", ""), why)
-
-    def _encoded(self, last: Object) -> str:
-        return base64.urlsafe_b64encode(json.dumps(_place(last)).encode()).decode()
-
-    def _decoded(self, token: str) -> tuple[str, str]:
-        try:
-            namespace, name = json.loads(base64.urlsafe_b64decode(token))
-        except ValueError as error:
-            raise expired(0, self._store.revision) from error
-        return namespace, name
+def answer_review(authorizer: Authorizer, user: User, review: Object) -> Object:
+    """Answer whether the user may: SelfSubjectAccessReview. Raises `StatusError` 400 for a question about nothing."""
+    spec = review.get("spec") or {}
+    asked = spec.get("resourceAttributes") or spec.get("nonResourceAttributes")
+    if not asked:
+        raise bad_request("exactly one of nonResourceAttributes or resourceAttributes must be specified")
+    fields = ("verb", "group", "resource", "subresource", "namespace", "name", "path")
+    wanted = Attributes(**{"verb": ""} | {field: asked[field] for field in fields if asked.get(field)})
+    return review | {"status": {"allowed": authorizer.allowed(user, wanted)}}
 
 
-def _place(found: Object) -> tuple[str, str]:
-    return found["metadata"].get("namespace", ""), found["metadata"]["name"]
+def _check_body(target: Target, body: Object) -> None:
+    kind = target.kind
+    said = (body.get("apiVersion") or kind.api_version, body.get("kind") or kind.name)
+    if said != (kind.api_version, kind.name):
+        raise bad_request(
+            f"{said[1]} in version {json.dumps(said[0])} cannot be handled as a {kind.name}: "
+            f"the resource is of {kind.api_version}"
+        )
+    namespace = (body.get("metadata") or {}).get("namespace") or target.namespace
+    if kind.namespaced and namespace != target.namespace:
+        raise bad_request(
+            f"the namespace of the provided object does not match the namespace sent on the request "
+            f"({target.namespace})"
+        )
+
+
+def watch(store: Store, target: Target, query: Mapping[str, str]) -> AsyncGenerator[bytes, None]:
+    """Give one line an event until `timeoutSeconds` are over; the last may be an ERROR with a Status.
+
+    Raises `StatusError` 400 for nonsense.
+    """
+    if flag(query, "sendInitialEvents"):  # clients that may want it list and watch instead when they are told so
+        why = "sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled"
+        raise StatusError(HTTPStatus.UNPROCESSABLE_ENTITY, "Invalid", f"ListOptions.meta.k8s.io is invalid: {why}")
+    wanted = matching(query.get("labelSelector", ""), query.get("fieldSelector", ""))
+    seconds, revision = number(query, "timeoutSeconds") or LONGEST_S, number(query, "resourceVersion")
+    events = store.subscribe(target.kind, since=revision or None)
+    return _told(events, seconds, target.namespace, wanted)
+
+
+async def _told(
+    events: AsyncGenerator[Event, None], seconds: float, namespace: str, wanted: Predicate
+) -> AsyncGenerator[bytes, None]:
+    until = asyncio.get_running_loop().time() + seconds
+    async with aclosing(events):
+        while True:
+            try:
+                async with asyncio.timeout_at(until):
+                    event = await anext(events)
+            except TimeoutError:
+                return
+            except StatusError as error:
+                yield _line("ERROR", error.body())
+                return
+            inside = namespace in {"", event.found["metadata"].get("namespace", "")}
+            if inside and (change := _change(event, wanted)):
+                yield _line(change, event.found)
+
+
+def _change(event: Event, wanted: Predicate) -> str:
+    """Name an event for a watcher with a selector: what begins or ceases to match is added or deleted for him."""
+    was = event.before is not None and wanted(event.before)
+    now = event.change != "DELETED" and wanted(event.found)
+    return "MODIFIED" if was and now else "ADDED" if now else "DELETED" if was else ""
+
+
+def _line(change: str, found: Mapping[str, Any]) -> bytes:
+    return json.dumps({"type": change, "object": found}, separators=(",", ":")).encode() + b"\n"

@@ -5,7 +5,7 @@ without an event loop, locks or a TLS server in the child. Its children are the 
 
     node -> runtime   {"do": "pod" | "run" | "kill" | "forget", ...}, for `run` with the log's descriptor
     runtime -> node   {"done": ..., ...} in the order of the requests, for `pod` with the network's descriptor
-                      {"exited": CONTAINER, "code": N, "signal": N} whenever one ends
+                      {"exited": CONTAINER, "code": N} whenever one ends
 
 Each message is one datagram of JSON on a SOCK_SEQPACKET socket. End of file ends the runtime.
 """
@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 from kttun.errors import KttunError
 from kttun.sandbox.container import ContainerSpec, become
 from kttun.sandbox.namespaces import NEWPID, inside, new_network, own, setns, unshare
-from kttun.sandbox.network import connect_pod, set_up_node, write_sysctls
+from kttun.sandbox.network import connect_pod, set_forwarding, set_up_node
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -90,7 +90,7 @@ class Runtime:
             self._lines += 1
             connect_pod(network, f"pod{self._lines}", IPv4Address(request["address"]), self._shape)
             with inside(network):
-                write_sysctls(request["sysctls"])
+                set_forwarding(on=request["forwarding"])
         except BaseException:
             os.close(network)
             raise
@@ -132,9 +132,7 @@ class Runtime:
                     return
                 if (container := self._containers.pop(pid, None)) is not None:
                     code = os.waitstatus_to_exitcode(status)
-                    self._tell(
-                        {"exited": container, "code": code if code >= 0 else 128 - code, "signal": max(-code, 0)}
-                    )
+                    self._tell({"exited": container, "code": code if code >= 0 else 128 - code})
 
     def _tell(self, message: Mapping[str, Any], *descriptors: int) -> None:
         with suppress(BrokenPipeError):  # the node ends, and with it we

@@ -1,15 +1,13 @@
-"""A container's securityContext as what the kernel understands: user, capabilities, no_new_privs, sysctls.
+"""A container's securityContext as what the kernel understands: user, capabilities, no_new_privs.
 
-core/v1 SecurityContext and PodSecurityContext; what a container says weighs more than what its pod says.
+core/v1 SecurityContext and PodSecurityContext; what a container says weighs more than what its pod says. A privileged
+container gets no more than others here.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from typing import Any
 
 CAPABILITIES = (  # noqa: SIM905 - forty words read better than forty strings
     "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE NET_BIND_SERVICE "
@@ -25,62 +23,26 @@ USUAL = (  # noqa: SIM905 - as above
 ).split()
 """What container runtimes leave root when nobody says anything (containerd oci.defaultUnixCaps)."""
 
-SAFE_SYSCTLS = frozenset(
-    {
-        "net.ipv4.ip_local_port_range",
-        "net.ipv4.ip_local_reserved_ports",
-        "net.ipv4.ip_unprivileged_port_start",
-        "net.ipv4.ping_group_range",
-        "net.ipv4.tcp_fin_timeout",
-        "net.ipv4.tcp_keepalive_intvl",
-        "net.ipv4.tcp_keepalive_probes",
-        "net.ipv4.tcp_keepalive_time",
-        "net.ipv4.tcp_rmem",
-        "net.ipv4.tcp_syncookies",
-        "net.ipv4.tcp_wmem",
-    }
-)
-"""What the kubelet lets a pod set without being told to (Kubernetes "Using sysctls", safe set; the net ones)."""
-
 
 @dataclass(frozen=True, slots=True)
 class Rights:
     """What one container may do."""
 
     user: int
-    group: int
+    """Its user and group."""
     capabilities: int
     """Bits by the number of the capability."""
     no_new_privs: bool
 
 
 def rights(pod_spec: dict[str, Any], container: dict[str, Any]) -> Rights:
-    """Give the rights of a container of this pod."""
+    """Give the rights of a container of this pod: what it drops is dropped first, then added what it adds."""
     context = {**(pod_spec.get("securityContext") or {}), **(container.get("securityContext") or {})}
-    user = context.get("runAsUser") or 0
-    if context.get("privileged"):
-        return Rights(user, context.get("runAsGroup") or user, (1 << len(CAPABILITIES)) - 1, no_new_privs=False)
     asked = context.get("capabilities") or {}
-    kept = _changed(USUAL, asked.get("drop") or (), asked.get("add") or ())
+    dropped, added = ({name.removeprefix("CAP_") for name in asked.get(key) or ()} for key in ("drop", "add"))
+    kept = added | (set() if "ALL" in dropped else set(USUAL) - dropped)
     return Rights(
-        user=user,
-        group=context.get("runAsGroup") or user,
-        capabilities=sum(1 << CAPABILITIES.index(name) for name in kept),
+        user=context.get("runAsUser") or 0,
+        capabilities=sum(1 << number for number, name in enumerate(CAPABILITIES) if name in kept or "ALL" in added),
         no_new_privs=context.get("allowPrivilegeEscalation") is False,
     )
-
-
-def _changed(usual: list[str], drop: Iterable[str], add: Iterable[str]) -> set[str]:
-    """Drop, then add; names that no kernel knows are nobody's right."""
-    dropped, added = ({name.upper().removeprefix("CAP_") for name in names} for names in (drop, add))
-    kept = set() if "ALL" in dropped else set(usual) - dropped
-    return set(CAPABILITIES) - dropped if "ALL" in added else kept | (added & set(CAPABILITIES))
-
-
-def sysctls(pod_spec: dict[str, Any]) -> dict[str, str]:
-    """Give the sysctls that the pod asks for. Raises `ValueError` in the kubelet's words for one that is not safe."""
-    asked = (pod_spec.get("securityContext") or {}).get("sysctls") or ()
-    for each in asked:
-        if each["name"] not in SAFE_SYSCTLS:
-            raise ValueError(f'forbidden sysctl: "{each["name"]}" not allowlisted')
-    return {each["name"]: each["value"] for each in asked}

@@ -1,4 +1,7 @@
-"""Label and field selectors (Kubernetes "Labels and Selectors", "Field Selectors") as predicates on objects."""
+"""Label and field selectors (Kubernetes "Labels and Selectors", "Field Selectors") as predicates on objects.
+
+The requirements `=`, `==`, `!=`, `KEY` and `!KEY`; no sets.
+"""
 
 from __future__ import annotations
 
@@ -12,45 +15,29 @@ if TYPE_CHECKING:
 
     Predicate = Callable[[dict[str, Any]], bool]
 
-_SET = re.compile(r"(?P<key>\S+)\s+(?P<op>in|notin)\s*\((?P<values>[^)]*)\)")
 _EQUAL = re.compile(r"(?P<key>[^\s=!]+)\s*(?P<op>==?|!=)\s*(?P<value>\S*)")
 _EXISTS = re.compile(r"(?P<no>!?)\s*(?P<key>[^\s=!()]+)")
-_COMMA = re.compile(r",(?![^(]*\))")
-"""A comma that parts requirements: one inside parentheses parts values."""
 
 
 def matching(labels: str = "", fields: str = "") -> Predicate:
     """Give the predicate of both selectors, either of them empty. Raises `StatusError` (400) for nonsense."""
-    wanted = [_label(part.strip()) for part in _COMMA.split(labels) if part.strip()]
+    wanted = [_label(part.strip()) for part in labels.split(",") if part.strip()]
     wanted += [_field(part.strip()) for part in fields.split(",") if part.strip()]
     return lambda found: all(predicate(found) for predicate in wanted)
 
 
-def matches_labels(selector: dict[str, Any] | None, labels: dict[str, str]) -> bool:
-    """Tell whether labels fit a LabelSelector object (meta/v1: matchLabels and matchExpressions)."""
-    selector = selector or {}
-    wanted = [f"{key}={value}" for key, value in (selector.get("matchLabels") or {}).items()]
-    for one in selector.get("matchExpressions") or ():
-        key, op, values = one["key"], one["operator"], f"({','.join(one.get('values') or ())})"
-        wanted.append({"In": f"{key} in {values}", "NotIn": f"{key} notin {values}", "Exists": key}.get(op, f"!{key}"))
-    return matching(",".join(wanted))({"metadata": {"labels": labels}})
-
-
-def _labels(found: dict[str, Any]) -> dict[str, str]:
+def labels_of(found: dict[str, Any]) -> dict[str, str]:
+    """Give the labels of an object."""
     return found["metadata"].get("labels") or {}
 
 
 def _label(text: str) -> Predicate:
-    if match := _SET.fullmatch(text):
-        key, values = match["key"], {value.strip() for value in match["values"].split(",")}
-        inside = match["op"] == "in"
-        return lambda found: (_labels(found).get(key) in values) is inside
     if match := _EQUAL.fullmatch(text):
         key, value, equal = match["key"], match["value"], match["op"] != "!="
-        return lambda found: (_labels(found).get(key) == value) is equal
+        return lambda found: (labels_of(found).get(key) == value) is equal
     if match := _EXISTS.fullmatch(text):
         key, exists = match["key"], not match["no"]
-        return lambda found: (key in _labels(found)) is exists
+        return lambda found: (key in labels_of(found)) is exists
     raise bad_request(f"unable to parse requirement: {text}")
 
 

@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from kttun.sandbox.api import Api
     from kttun.sandbox.faults import Faults
 
-CLOSING_S = 1.0
-"""How long connections get to end by themselves when the server stops."""
-
 
 class ApiServer:
     """Serves an `Api`. `listen` gives a listening socket, each time anew; methods are called in the loop's thread."""
@@ -30,20 +27,15 @@ class ApiServer:
 
     async def start(self) -> None:
         """Listen and serve, also after `kill`. Raises `OSError` when the address is taken."""
-        self._faults.thaw()
         self._socket = self._listen()
-        await self._serve()
-
-    async def stop(self) -> None:
-        """End all connections and free the address."""
-        self._faults.thaw()
-        self.kill()
-        await self._http.shutdown(CLOSING_S)
-        await asyncio.sleep(0)  # aborted connections are closed in the loop's next turn
+        await self.thaw()
 
     def kill(self) -> None:
         """Be gone, as after SIGKILL: connections end, new ones are refused. `start` brings it back."""
-        self._close()
+        self.freeze()
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
         self._faults.cut()
         for connection in self._http.connections:
             if connection.transport is not None:
@@ -60,16 +52,5 @@ class ApiServer:
         """Go on where it was, as after SIGCONT."""
         self._faults.thaw()
         if self._socket is not None and self._server is None:
-            await self._serve()
-
-    async def _serve(self) -> None:
-        if self._socket is not None:
             loop = asyncio.get_running_loop()
             self._server = await loop.create_server(self._http, sock=self._socket.dup(), ssl=self._tls)
-
-    def _close(self) -> None:
-        if self._server is not None:
-            self._server.close()
-        if self._socket is not None:
-            self._socket.close()
-        self._server = self._socket = None

@@ -10,9 +10,8 @@ What the store promises to those in the same process:
 - It asks no questions: admission, defaults and addresses are `registry`'s. It knows only names, revisions, and when an
   object that is deleted really goes.
 - Deletion. A pod that runs on a node gets a `deletionTimestamp` and stays until whoever runs it says `remove`; a
-  namespace until whoever empties it does. An object with finalizers goes when the last of them is taken away by
-  `update` or `replace`; propagation policies Foreground and Orphan put the finalizers `foregroundDeletion` and `orphan`
-  on it, which the garbage collector answers (Kubernetes "Garbage Collection"). Everything else goes at once.
+  namespace until whoever empties it does. Everything else goes at once; finalizers and propagation policies other than
+  Background are not known.
 """
 
 from __future__ import annotations
@@ -77,7 +76,7 @@ class Store:
     def create(self, kind: Kind, obj: Object, *, dry_run: bool = False) -> Object:
         """Keep a new object under `metadata.name` (made from `generateName`, if need be) and `metadata.namespace`.
 
-        Gives it with uid, creationTimestamp, generation and resourceVersion. Raises `StatusError`: 409, or 422 without
+        Gives it with uid, creationTimestamp and resourceVersion. Raises `StatusError`: 409, or 422 without
         a name. With `dry_run` it is only given, not kept.
         """
         made = self.named(kind, obj)
@@ -85,7 +84,7 @@ class Store:
         if _key(made) in self._objects.setdefault(kind, {}):
             raise already_exists(kind, meta["name"])
         made["apiVersion"], made["kind"] = kind.api_version, kind.name
-        meta |= {"creationTimestamp": timestamp(), "generation": 1}
+        meta["creationTimestamp"] = timestamp()
         meta.pop("resourceVersion", None)
         if not dry_run:
             self._commit("ADDED", kind, made, None)
@@ -128,19 +127,16 @@ class Store:
         if meta.get("resourceVersion") not in {None, "", was["resourceVersion"]}:
             why = "the object has been modified; please apply your changes to the latest version and try again"
             raise conflict(kind, meta["name"], why)
-        _check_uid(kind, meta.get("uid") or was["uid"], old)
-        for name in ("uid", "creationTimestamp", "resourceVersion", "generation", "deletionTimestamp"):
-            _carry(was, meta, name)
+        if meta.get("uid") not in {None, was["uid"]}:
+            why = f"Precondition failed: UID in precondition: {meta['uid']}, UID in object meta: {was['uid']}"
+            raise conflict(kind, meta["name"], why)
+        for name in ("uid", "creationTimestamp", "resourceVersion", "deletionTimestamp"):
+            meta.pop(name, None)
+            meta |= {name: was[name]} if name in was else {}
         made["apiVersion"], made["kind"] = kind.api_version, kind.name
         if made == old:
             return old
-        if made.get("spec") != old.get("spec"):
-            meta["generation"] = was.get("generation", 0) + 1
-        if dry_run:
-            return made
-        if "deletionTimestamp" in meta and was.get("finalizers") and not meta.get("finalizers"):
-            self._commit("DELETED", kind, made, old)
-        else:
+        if not dry_run:
             self._commit("MODIFIED", kind, made, old)
         return made
 
@@ -151,37 +147,20 @@ class Store:
         return self.replace(kind, made)
 
     def delete(
-        self,
-        kind: Kind,
-        namespace: str,
-        name: str,
-        *,
-        policy: str = "Background",
-        grace_s: int | None = None,
-        uid: str | None = None,
-        revision: str | None = None,
-        dry_run: bool = False,
+        self, kind: Kind, namespace: str, name: str, *, grace_s: int | None = None, dry_run: bool = False
     ) -> Object:
-        """Delete as a DeleteOptions of meta/v1 says; give the object as it then is. Raises `StatusError` 404, 409.
+        """Delete; give the object as it then is. Raises `StatusError` 404.
 
-        `uid` and `revision` are preconditions. What is there afterwards with a `deletionTimestamp` waits for somebody
-        to finish, as the head of this module says.
+        What is there afterwards with a `deletionTimestamp` waits for somebody to finish, as the head of this module
+        says; `grace_s` is how long a pod may take, None for what it says itself.
         """
         old = self.get(kind, namespace, name)
-        _check_uid(kind, uid or old["metadata"]["uid"], old)
-        if revision not in {None, old["metadata"]["resourceVersion"]}:
-            mine = old["metadata"]["resourceVersion"]
-            raise conflict(kind, name, f"the ResourceVersion in the precondition ({revision}) does not match {mine}")
         if dry_run:
             return old
         made = copy.deepcopy(old)
         meta = made["metadata"]
-        finalizer = {"Foreground": "foregroundDeletion", "Orphan": "orphan"}.get(policy)
-        if finalizer and finalizer not in meta.get("finalizers", ()) and "deletionTimestamp" not in meta:
-            meta.setdefault("finalizers", []).append(finalizer)
         grace = _grace(kind, made, grace_s)
-        waits = kind == NAMESPACES or grace or meta.get("finalizers")
-        if not waits:
+        if kind != NAMESPACES and not grace:
             return self.remove(kind, namespace, name)
         if "deletionTimestamp" in meta and grace >= meta.get("deletionGracePeriodSeconds", 0):
             return old
@@ -259,20 +238,6 @@ def _name(kind: Kind, meta: Object) -> None:
         meta["name"] = meta["generateName"][:LONGEST_BASE] + suffix
     if not kind.namespaced:
         meta.pop("namespace", None)
-
-
-def _carry(was: Object, meta: Object, name: str) -> None:
-    if name in was:
-        meta[name] = was[name]
-    else:
-        meta.pop(name, None)
-
-
-def _check_uid(kind: Kind, uid: str, found: Object) -> None:
-    mine = found["metadata"]["uid"]
-    if uid != mine:
-        why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {mine}"
-        raise conflict(kind, found["metadata"]["name"], why)
 
 
 def _grace(kind: Kind, obj: Object, wanted: int | None) -> int:

@@ -1,19 +1,22 @@
-"""What a request is about: its path and method, taken apart (Kubernetes API concepts, "Resource URIs")."""
+"""What a request is about: its path, method and query, taken apart (Kubernetes API concepts, "Resource URIs")."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kttun.sandbox.kinds import NAMESPACES, kind_at
+from kttun.sandbox.kinds import ACCESS_REVIEWS, NAMESPACES, kind_at
 from kttun.sandbox.rbac import Attributes
-from kttun.sandbox.status import no_such_path, not_allowed
+from kttun.sandbox.status import bad_request, no_such_path, not_allowed
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from kttun.sandbox.kinds import Kind
 
-VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch"}
-READING = {"GET", "HEAD"}
+OF_ONE = {"GET": "get", "HEAD": "get", "PATCH": "patch", "DELETE": "delete"}
+OF_COLLECTION = {"GET": "list", "HEAD": "list", "POST": "create"}
+OF_SUBRESOURCE = {"GET": "get", "POST": "create"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ def target(method: str, path: str, *, watch: bool) -> Target | None:
     else:
         return None
     namespace = ""
-    if rest[0] == "namespaces" and len(rest) > 2 and not _is_subresource(rest):
+    if rest[0] == "namespaces" and len(rest) > 2:
         _, namespace, *rest = rest
     plural, name, subresource, *more = [*rest, "", ""][: max(3, len(rest))]
     kind = kind_at(group, version, plural)
@@ -52,21 +55,22 @@ def target(method: str, path: str, *, watch: bool) -> Target | None:
         raise no_such_path()
     if namespace and not kind.namespaced:
         raise no_such_path()
-    verb = _verb(method, name, watch=watch)
-    if not subresource and verb not in kind.verbs:
+    verb = (OF_SUBRESOURCE if subresource else OF_ONE if name else OF_COLLECTION).get(method)
+    if verb is None or (verb != "create" and (kind == ACCESS_REVIEWS or subresource == "token")):
         raise not_allowed()
-    return Target(kind, namespace, name, subresource, verb)
+    return Target(kind, namespace, name, subresource, "watch" if watch and verb == "list" else verb)
 
 
-def _is_subresource(rest: list[str]) -> bool:
-    return len(rest) == 3 and rest[2] in {*NAMESPACES.subresources, "finalize"}
+def number(query: Mapping[str, str], name: str) -> int | None:
+    """Give a parameter that is a number and not negative, None if it is not there. Raises `StatusError` 400."""
+    text = query.get(name)
+    if not text:
+        return None
+    if not text.isdecimal():
+        raise bad_request(f"invalid value for {name}: {text}")
+    return int(text)
 
 
-def _verb(method: str, name: str, *, watch: bool) -> str:
-    if method in READING:
-        return "get" if name else "watch" if watch else "list"
-    if method == "DELETE":
-        return "delete" if name else "deletecollection"
-    if method not in VERBS:
-        raise not_allowed()
-    return VERBS[method]
+def flag(query: Mapping[str, str], name: str) -> bool:
+    """Tell whether a parameter is switched on."""
+    return query.get(name) in {"true", "1"}

@@ -14,6 +14,7 @@ import jwt
 
 from kttun.sandbox.kinds import SERVICE_ACCOUNTS
 from kttun.sandbox.status import unauthorized
+from kttun.sandbox.store import timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,8 +29,7 @@ ISSUER = "https://kubernetes.default.svc.cluster.local"
 ALGORITHM = "ES256"
 
 TOKEN_S = 3600
-SHORTEST_TOKEN_S = 600
-"""Usual and shortest life of a token (TokenRequest spec.expirationSeconds)."""
+"""Usual life of a token (TokenRequest spec.expirationSeconds)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,23 +66,27 @@ class Authenticator:
             return self._account(token.strip())
         raise unauthorized()
 
-    def token(self, account: dict[str, Any], seconds: int | None) -> tuple[str, float]:
-        """Make a token for a ServiceAccount; give it and when it is over, in seconds since 1970."""
-        meta, now = account["metadata"], time.time()
-        until = now + max(SHORTEST_TOKEN_S, seconds or TOKEN_S)
+    def token(self, account: dict[str, Any], seconds: int = TOKEN_S) -> str:
+        """Make a token for a ServiceAccount."""
+        meta, now = account["metadata"], int(time.time())
         claims = {
             "iss": ISSUER,
             "aud": [ISSUER],
             "sub": account_user(meta["namespace"], meta["name"]).name,
-            "iat": int(now),
-            "nbf": int(now),
-            "exp": int(until),
+            "iat": now,
+            "exp": now + seconds,
             "kubernetes.io": {
                 "namespace": meta["namespace"],
                 "serviceaccount": {"name": meta["name"], "uid": meta["uid"]},
             },
         }
-        return jwt.encode(claims, self._key, ALGORITHM), until
+        return jwt.encode(claims, self._key, ALGORITHM)
+
+    def answer(self, account: dict[str, Any], request: dict[str, Any]) -> dict[str, Any]:
+        """Make a token as a TokenRequest asks for it."""
+        seconds = (request.get("spec") or {}).get("expirationSeconds") or TOKEN_S
+        status = {"token": self.token(account, seconds), "expirationTimestamp": timestamp(seconds)}
+        return {"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1", "status": status}
 
     def _account(self, token: str) -> User:
         try:

@@ -260,14 +260,9 @@ def test_an_exit_code_is_told(bare):
     assert (ended["exitCode"], ended["reason"]) == (3, "Error")
 
 
-def test_a_container_that_fails_is_started_again_and_then_waits(bare):
+def test_a_container_that_fails_is_started_again(bare):
     run_pod(bare, "exit 1", policy="OnFailure")
-
-    def waits(status):
-        return (status.get("containerStatuses") or [{}])[0].get("state", {}).get("waiting", {}).get("reason")
-
-    pod = pod_when(bare, lambda status: waits(status) == "CrashLoopBackOff")
-    assert pod["status"]["containerStatuses"][0]["restartCount"] == 1
+    pod = pod_when(bare, lambda status: (status.get("containerStatuses") or [{}])[0].get("restartCount"))
     assert pod["status"]["phase"] == "Running"
 
 
@@ -282,7 +277,7 @@ def test_an_image_that_the_sandbox_does_not_have_is_not_pulled(bare):
     run_pod(bare, "", container={"image": "127.0.0.1:1/absent:1"})
     pod = pod_when(bare, lambda status: "waiting" in (status.get("containerStatuses") or [{}])[0].get("state", {}))
     waiting = state(pod)["waiting"]
-    assert waiting["reason"] in {"ErrImagePull", "ImagePullBackOff"}
+    assert waiting["reason"] == "ErrImagePull"
     assert "127.0.0.1:1/absent:1" in waiting["message"]
 
 
@@ -364,13 +359,11 @@ def test_faults_come_and_go(bare):
             return connection.connect_ex((str(SHAPE.node), 6443)) == 0
 
     assert listens()
-    tell("fault", "away", "apiserver")
-    assert not listens()
-    tell("fault", "restart", "apiserver")
+    tell("kill", "apiserver")
     assert listens()
-    tell("fault", "stop", "forwarding")
+    assert kttun("sandbox", "fault", "stop", "forwarding").returncode == 0
     run_pod(bare, "cat /proc/sys/net/ipv4/ip_forward")
     pod_when(bare, phase("Succeeded"))
     assert log(bare).strip() == "0"
     unknown = kttun("sandbox", "fault", "stop", "kubelet")
-    assert (unknown.returncode, "known: kill, away, restart" in unknown.stderr) == (2, True)
+    assert (unknown.returncode, "known: kill" in unknown.stderr) == (2, True)

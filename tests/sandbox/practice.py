@@ -83,14 +83,16 @@ class Practice:
         return sock
 
     def close(self):
-        self.call(self.server.stop)
+        self.call(self.server.kill)
+        self.faults.thaw()
+        self.call(self.server._http.shutdown, 1)
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join(10)
         self.loop.close()
 
     def create(self, kind, obj, **more):
         """Make an object as the API would."""
-        return self.call(self.registry.create, kind, obj, **more).found
+        return self.call(self.registry.create, kind, obj, **more)
 
     def namespace(self, name, **labels):
         self.create(NAMESPACES, {"metadata": {"name": name, "labels": labels}})
@@ -123,8 +125,8 @@ class Practice:
     def rest(self, *words, **more):
         return Rest(self.login(*words, **more).api)
 
-    def token(self, account, namespace="shop", seconds=None):
-        return self.call(self.authenticator.token, account, seconds)[0]
+    def token(self, account):
+        return self.call(self.authenticator.token, account)
 
 
 @contextmanager

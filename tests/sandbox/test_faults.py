@@ -15,6 +15,7 @@ from urllib3.exceptions import HTTPError
 from kttun.config import CarrierKind
 from kttun.link.carrier import LaneLostError
 from kttun.link.upgrade import dial
+from kttun.sandbox import faults
 from kttun.sandbox.kinds import PODS
 
 FORWARD = "/api/v1/namespaces/shop/pods/p/portforward?ports=80"
@@ -82,8 +83,9 @@ def test_an_api_server_that_is_stopped_is_silent_and_goes_on(shop, held):
     assert works(shop, held)
 
 
-def test_a_kubelet_that_is_away_is_named_and_then_knows_nothing(shop, held):
-    shop.call(shop.faults.take_kubelet)
+def test_a_kubelet_that_was_killed_is_named_and_then_knows_nothing(shop, held, monkeypatch):
+    monkeypatch.setattr(faults, "BACK_S", 1000)
+    shop.call(shop.faults.kill_kubelet)
     end_of(held)
     status, body = asked(shop)
     assert status == 500
@@ -92,19 +94,22 @@ def test_a_kubelet_that_is_away_is_named_and_then_knows_nothing(shop, held):
     )
     with pytest.raises(ApiException):
         shop.rest().text("/api/v1/namespaces/shop/pods/p/log")
-    shop.call(shop.faults.give_kubelet)
+    monkeypatch.setattr(faults, "BACK_S", 0)
+    shop.call(shop.faults.kill_kubelet)
     assert asked(shop) == (404, b"")
     while asked(shop)[0] == 404:  # for a second
         pass
     assert works(shop, held)
 
 
-def test_a_runtime_that_is_away_says_nothing(shop, held):
-    shop.call(shop.faults.take_runtime)
+def test_a_runtime_that_was_killed_says_nothing(shop, held, monkeypatch):
+    monkeypatch.setattr(faults, "BACK_S", 1000)
+    shop.call(shop.faults.kill_runtime)
     with pytest.raises(LaneLostError):
         receive(held, 1)
     assert asked(shop) == (500, b"")
-    shop.call(shop.faults.give_runtime)
+    monkeypatch.setattr(faults, "BACK_S", 0)
+    shop.call(shop.faults.kill_runtime)
     assert asked(shop)[0] == 400
     assert works(shop, held)
 
@@ -117,9 +122,8 @@ def test_a_silent_api_server_that_is_killed_speaks_when_it_comes_back(shop):
 
 
 def test_switches_may_be_turned_twice(shop):
-    for _ in range(2):
-        shop.call(shop.faults.give_kubelet)
-        shop.call(shop.server.thaw)
-        shop.call(shop.server.kill)
+    for act in (shop.server.thaw, shop.server.freeze, shop.server.thaw, shop.server.kill):
+        shop.call(act)
+        shop.call(act)
     shop.call(shop.server.start)
     assert shop.rest().get("/version")

@@ -20,9 +20,10 @@ from kttun.sandbox.kinds import (
     EVENTS,
     JOBS,
     PODS,
+    ROLE_BINDINGS,
+    ROLES,
     SERVICE_ACCOUNTS,
     SERVICE_CIDRS,
-    kind_named,
 )
 from kttun.sandbox.store import timestamp
 
@@ -41,8 +42,9 @@ def dev(shop):
     binding = {"metadata": {"name": "system:basic-user"}, "roleRef": ref, "subjects": [everybody]}
     shop.create(CLUSTER_ROLE_BINDINGS, binding)
     account = shop.create(SERVICE_ACCOUNTS, {"metadata": {"name": "dev", "namespace": "shop"}})
-    for document in yaml.safe_load_all(role_yaml(["connect"], namespace="shop", user=USER)):
-        shop.create(kind_named(document["apiVersion"], document["kind"]), document)
+    documents = yaml.safe_load_all(role_yaml(["connect"], namespace="shop", user=USER))
+    for kind, document in zip((ROLES, ROLE_BINDINGS), documents, strict=True):
+        shop.create(kind, document)
     return shop.login("dev", user={"token": shop.token(account)})
 
 
@@ -54,8 +56,7 @@ def without(shop, rule, verb):
             if one["resources"] == [rule.resource] and verb in one["verbs"]:
                 one["verbs"].remove(verb)
 
-    role = kind_named("rbac.authorization.k8s.io/v1", "Role")
-    shop.call(shop.store.update, role, "shop", "kttun", change)
+    shop.call(shop.store.update, ROLES, "shop", "kttun", change)
 
 
 def test_the_printed_role_is_enough(dev):

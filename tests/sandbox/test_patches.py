@@ -2,7 +2,7 @@
 
 import pytest
 
-from kttun.sandbox.patches import JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, patched
+from kttun.sandbox.patches import JSON_PATCH, MERGE_PATCH, patched
 from kttun.sandbox.status import StatusError
 
 FOUND = {"metadata": {"name": "a", "labels": {"x": "1", "y": "2"}}, "spec": {"ports": [1, 2]}}
@@ -41,12 +41,6 @@ def test_a_json_patch():
     assert made["metadata"]["labels"] == {"y": "2"}
 
 
-def test_a_strategic_patch_merges_lists_by_their_key():
-    found = {"spec": {"containers": [{"name": "a", "image": "1"}, {"name": "b"}]}}
-    made = patched(STRATEGIC_PATCH, found, {"spec": {"containers": [{"name": "a", "image": "2"}]}})
-    assert made["spec"]["containers"] == [{"name": "a", "image": "2"}, {"name": "b"}]
-
-
 @pytest.mark.parametrize(
     ("kind", "patch", "code"),
     [
@@ -54,8 +48,7 @@ def test_a_strategic_patch_merges_lists_by_their_key():
         (JSON_PATCH, [{"op": "remove", "path": "/nowhere"}], 422),
         (JSON_PATCH, [{"op": "wish"}], 400),
         (MERGE_PATCH, [1], 400),
-        (STRATEGIC_PATCH, [1], 400),
-        ("application/apply-patch+yaml", {}, 415),
+        ("application/strategic-merge-patch+json", {}, 415),
     ],
 )
 def test_what_cannot_be_done_is_refused(kind, patch, code):

@@ -1,4 +1,4 @@
-"""RBAC: who may what by which binding, and who may give what away."""
+"""RBAC: who may what by which binding."""
 
 import pytest
 
@@ -42,8 +42,8 @@ def user(name):
 )
 def test_a_role_holds_in_its_namespace_for_what_it_names(store, wanted, allowed):
     bind(store, [READ_PODS], user("jane"))
-    assert bool(Authorizer(store).allowed(JANE, wanted)) is allowed
-    assert Authorizer(store).allowed(OPS, wanted) == ""
+    assert Authorizer(store).allowed(JANE, wanted) is allowed
+    assert not Authorizer(store).allowed(OPS, wanted)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_rules_name_resources_as_kubernetes_does(store, rule, wanted, allowed):
     bind(store, [{"apiGroups": ["*"], "verbs": ["*"], **rule}], user("jane"))
     resource, subresource, name = wanted
     asked = Attributes("get", "", resource, subresource, "shop", name)
-    assert bool(Authorizer(store).allowed(JANE, asked)) is allowed
+    assert Authorizer(store).allowed(JANE, asked) is allowed
 
 
 @pytest.mark.parametrize(
@@ -78,12 +78,6 @@ def test_subjects_are_users_groups_and_accounts(store, subject, who):
     bind(store, [READ_PODS], subject)
     assert Authorizer(store).allowed(who, Attributes("get", "", "pods", namespace="shop"))
     assert not Authorizer(store).allowed(OPS, Attributes("get", "", "pods", namespace="shop"))
-
-
-def test_the_reason_names_binding_role_and_subject(store):
-    bind(store, [READ_PODS], user("jane"), cluster_role=True)
-    why = Authorizer(store).allowed(JANE, Attributes("get", "", "pods", namespace="shop"))
-    assert why == 'RBAC: allowed by RoleBinding "r1/shop" of ClusterRole "r1" to User "jane"'
 
 
 def test_a_cluster_binding_holds_everywhere_and_for_paths(store):
@@ -112,29 +106,3 @@ def test_refusals_are_worded_as_the_authorizer_words_them():
     text = Attributes("create", "", "pods", "portforward").refusal(JANE)
     assert text == 'User "jane" cannot create resource "pods/portforward" in API group "" at the cluster scope'
     assert Attributes("get", path="/metrics").refusal(JANE) == 'User "jane" cannot get path "/metrics"'
-
-
-@pytest.mark.parametrize(
-    ("rules", "lacking"),
-    [
-        ([READ_PODS], None),
-        ([{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"], "resourceNames": ["a"]}], None),
-        ([READ_PODS | {"verbs": ["get", "delete"]}], '{APIGroups:[""], Resources:["pods"], Verbs:["delete"]}'),
-        ([READ_PODS | {"verbs": ["*"]}], '{APIGroups:[""], Resources:["pods"], Verbs:["*"]}'),
-        ([READ_PODS | {"resources": ["pods/log"]}], '{APIGroups:[""], Resources:["pods/log"]'),
-        ([{"nonResourceURLs": ["/x"], "verbs": ["get"]}], '{NonResourceURLs:["/x"], Verbs:["get"]}'),
-    ],
-)
-def test_nobody_gives_away_what_he_does_not_hold(store, rules, lacking):
-    bind(store, [READ_PODS], user("jane"))
-    told = Authorizer(store).escalation(JANE, rules, "shop")
-    if lacking is None:
-        assert told == ""
-        return
-    head = 'user "jane" (groups=["dev" "system:authenticated"]) is attempting to grant RBAC permissions'
-    assert told.startswith(f"{head} not currently held:\n")
-    assert lacking in told
-
-
-def test_masters_give_away_what_they_like(store):
-    assert Authorizer(store).escalation(User("root", ("system:masters",)), [READ_PODS], "shop") == ""

@@ -1,90 +1,50 @@
-"""The Deployment controller, without ReplicaSets between: so many pods of the present template, and no others."""
+"""The Deployment controller, without ReplicaSets between; a template that changes is for the pods that come later."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from typing import TYPE_CHECKING
 
-from kttun.sandbox.controllers.loop import owned, pod_of
-from kttun.sandbox.events import Recorder
+from kttun.sandbox.controllers.loop import RETRY_S, owned, pod_of
+from kttun.sandbox.events import warn
 from kttun.sandbox.kinds import DEPLOYMENTS, PODS
 from kttun.sandbox.status import StatusError
-from kttun.sandbox.store import FINISHED, timestamp
+from kttun.sandbox.store import FINISHED
 
 if TYPE_CHECKING:
     from kttun.sandbox.controllers.loop import Creator
     from kttun.sandbox.store import Object, Store
 
-HASH = "pod-template-hash"
-RETRY_S = 1.0
-
 
 class DeploymentController:
-    """New pods first; old ones go once the new ones are ready (a rolling update without limits of its own)."""
+    """Makes the pods that a Deployment lacks and deletes those that it has too many, unready ones first."""
 
     kinds = (DEPLOYMENTS, PODS)
 
     def __init__(self, store: Store, create: Creator) -> None:
         self._store = store
         self._create = create
-        self._recorder = Recorder(store, "deployment-controller")
 
     def sync(self) -> float | None:
-        """Bring each Deployment one step further."""
+        """Bring each Deployment to its number of pods."""
         pods = [pod for pod in self._store.list(PODS) if _lives(pod)]
-        waits = [
-            self._bring_on(each, owned(pods, each))
-            for each in self._store.list(DEPLOYMENTS)
-            if "deletionTimestamp" not in each["metadata"]
-        ]
-        return min((wait for wait in waits if wait is not None), default=None)
+        complete = [self._bring_on(each, owned(pods, each)) for each in self._store.list(DEPLOYMENTS)]
+        return None if all(complete) else RETRY_S
 
-    def _bring_on(self, deployment: Object, pods: list[Object]) -> float | None:
-        meta, wanted = deployment["metadata"], deployment["spec"].get("replicas", 1)
-        template = json.dumps(deployment["spec"]["template"], sort_keys=True).encode()
-        mark = hashlib.sha256(template).hexdigest()[:10]
-        present = sorted((pod for pod in pods if pod["metadata"]["labels"].get(HASH) == mark), key=is_ready)
-        wait = None
-        for _ in range(wanted - len(present)):
-            try:
-                pod = pod_of(DEPLOYMENTS, deployment, f"{meta['name']}-{mark}-", **{HASH: mark})
-                present.append(self._create(PODS, pod))
-            except StatusError as error:
-                self._recorder.warning(DEPLOYMENTS, deployment, "FailedCreate", f"Error creating: {error.message}")
-                wait = RETRY_S
-                break
-        surplus = present[: max(0, len(present) - wanted)]
-        present = present[len(surplus) :]
-        ready = sum(map(is_ready, present))
-        if ready >= wanted:
-            surplus += [pod for pod in pods if pod["metadata"]["labels"].get(HASH) != mark]
-        for pod in surplus:
+    def _bring_on(self, deployment: Object, pods: list[Object]) -> bool:
+        meta, wanted = deployment["metadata"], int(deployment["spec"]["replicas"])
+        pods = sorted(pods, key=is_ready)
+        try:
+            for _ in range(wanted - len(pods)):
+                pods.append(self._create(PODS, pod_of(DEPLOYMENTS, deployment)))
+        except StatusError as error:
+            warn(self._store, DEPLOYMENTS, deployment, "FailedCreate", f"Error creating: {error.message}")
+        for pod in pods[: max(0, len(pods) - wanted)]:
             self._store.delete(PODS, meta["namespace"], pod["metadata"]["name"])
-        self._report(deployment, len(present), ready)
-        return wait
-
-    def _report(self, deployment: Object, present: int, ready: int) -> None:
-        meta, wanted = deployment["metadata"], deployment["spec"].get("replicas", 1)
-        available = "True" if ready >= wanted else "False"
-
-        def change(made: Object) -> None:
-            status = made.setdefault("status", {})
-            before: Object = next(iter(status.get("conditions") or ()), {})
-            since = before.get("lastTransitionTime") if before.get("status") == available else None
-            reason = "MinimumReplicasAvailable" if available == "True" else "MinimumReplicasUnavailable"
-            condition = {"type": "Available", "status": available, "reason": reason}
-            made["status"] = {
-                "observedGeneration": made["metadata"].get("generation", 1),
-                "replicas": present,
-                "updatedReplicas": present,
-                "readyReplicas": ready,
-                "availableReplicas": ready,
-                "unavailableReplicas": max(0, wanted - ready),
-                "conditions": [condition | {"lastTransitionTime": since or timestamp()}],
-            }
-
-        self._store.update(DEPLOYMENTS, meta["namespace"], meta["name"], change)
+        pods = pods[-wanted:] if wanted else []
+        ready = sum(map(is_ready, pods))
+        status = {"replicas": len(pods), "readyReplicas": ready, "availableReplicas": ready}
+        self._store.update(DEPLOYMENTS, meta["namespace"], meta["name"], lambda made: made.update(status=status))
+        return len(pods) == wanted
 
 
 def is_ready(pod: Object) -> bool:

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     """How controllers make objects: with admission, as everybody. Raises `StatusError`."""
 
 
-AGAIN_S, TROUBLED_S = 0.1, 5.0
-"""When to look again after a conflict, and after an object that a controller could not cope with."""
+RETRY_S = 1.0
+"""When to look again after the API has refused something."""
+TROUBLED_S = 5.0
+"""After an object that a controller could not cope with."""
 
 
 class Controller(Protocol):
@@ -49,8 +51,6 @@ async def keep(store: Store, controller: Controller) -> None:
             changed.clear()
             try:
                 later = controller.sync()
-            except StatusError:
-                later = AGAIN_S  # somebody else changed the same object first
             except Exception:  # noqa: BLE001 - an object that nobody foresaw must not end the cluster
                 traceback.print_exc()
                 later = TROUBLED_S
@@ -68,39 +68,20 @@ async def _notice(store: Store, kind: Kind, changed: asyncio.Event) -> None:
 
 
 def owned(objects: Iterable[Object], owner: Object) -> list[Object]:
-    """Give those of the objects whose controller is `owner` (meta/v1 OwnerReference)."""
+    """Give those of the objects that `owner` has made (meta/v1 OwnerReference)."""
     uid = owner["metadata"]["uid"]
-    return [
-        each
-        for each in objects
-        if any(ref["uid"] == uid and ref.get("controller") for ref in each["metadata"].get("ownerReferences") or ())
-    ]
+    return [each for each in objects if uid in {ref["uid"] for ref in each["metadata"].get("ownerReferences") or ()}]
 
 
 def reference(kind: Kind, owner: Object) -> Object:
     """Give the OwnerReference of a controller to what it makes."""
-    meta = owner["metadata"]
-    return {
-        "apiVersion": kind.api_version,
-        "kind": kind.name,
-        "name": meta["name"],
-        "uid": meta["uid"],
-        "controller": True,
-        "blockOwnerDeletion": True,
-    }
+    names = {"apiVersion": kind.api_version, "kind": kind.name, "name": owner["metadata"]["name"]}
+    return names | {"uid": owner["metadata"]["uid"], "controller": True}
 
 
-def pod_of(kind: Kind, owner: Object, generate_name: str, **labels: str) -> Object:
-    """Give the pod that the template of a Deployment or Job describes, with more labels."""
-    template = owner["spec"]["template"]
-    meta = template.get("metadata") or {}
-    return {
-        "metadata": {
-            "generateName": generate_name,
-            "namespace": owner["metadata"]["namespace"],
-            "labels": (meta.get("labels") or {}) | labels,
-            "annotations": meta.get("annotations") or {},
-            "ownerReferences": [reference(kind, owner)],
-        },
-        "spec": template["spec"],
-    }
+def pod_of(kind: Kind, owner: Object) -> Object:
+    """Give the pod that the template of a Deployment or Job describes."""
+    template, meta = owner["spec"]["template"], owner["metadata"]
+    about = {"generateName": f"{meta['name']}-", "namespace": meta["namespace"]}
+    described = {key: (template.get("metadata") or {}).get(key) or {} for key in ("labels", "annotations")}
+    return {"metadata": about | described | {"ownerReferences": [reference(kind, owner)]}, "spec": template["spec"]}

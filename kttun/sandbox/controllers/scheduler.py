@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kttun.sandbox.events import Recorder
+from kttun.sandbox.events import warn
 from kttun.sandbox.kinds import NODES, PODS
-from kttun.sandbox.store import timestamp
+from kttun.sandbox.selectors import labels_of
 
 if TYPE_CHECKING:
     from kttun.sandbox.store import Object, Store
@@ -25,36 +25,22 @@ class Scheduler:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._recorder = Recorder(store, "default-scheduler")
 
     def sync(self) -> None:
         """Look for a node for each pod that has none."""
-        nodes = self._store.list(NODES)
         for pod in self._store.list(PODS):
-            if pod["spec"].get("nodeName") or "deletionTimestamp" in pod["metadata"]:
-                continue
-            wanted = (pod["spec"].get("nodeSelector") or {}).items()
-            fitting = [node for node in nodes if wanted <= (node["metadata"].get("labels") or {}).items()]
-            self._decide(pod, fitting[0]["metadata"]["name"] if fitting else "")
+            if not pod["spec"].get("nodeName"):
+                wanted = (pod["spec"].get("nodeSelector") or {}).items()
+                fitting = [node for node in self._store.list(NODES) if wanted <= labels_of(node).items()]
+                self._decide(pod, fitting[0]["metadata"]["name"] if fitting else "")
 
     def _decide(self, pod: Object, node: str) -> None:
-        now = {"type": "PodScheduled", "lastProbeTime": None, "lastTransitionTime": timestamp()}
         why = {"status": "True"} if node else {"status": "False", "reason": "Unschedulable", "message": NO_NODE}
-        meta = pod["metadata"]
 
         def change(made: Object) -> None:
-            status = made.setdefault("status", {})
-            status.setdefault("phase", "Pending")
-            if node:
-                made["spec"]["nodeName"] = node
-            elif any(each["type"] == "PodScheduled" for each in status.get("conditions") or ()):
-                return
-            status["conditions"] = [now | why]
+            made["spec"] |= {"nodeName": node} if node else {}
+            made["status"]["conditions"] = [{"type": "PodScheduled", **why}]
 
-        if self._store.update(PODS, meta["namespace"], meta["name"], change) == pod:
-            return
-        if node:
-            message = f"Successfully assigned {meta['namespace']}/{meta['name']} to {node}"
-            self._recorder.normal(PODS, pod, "Scheduled", message)
-        else:
-            self._recorder.warning(PODS, pod, "FailedScheduling", NO_NODE)
+        changed = self._store.update(PODS, pod["metadata"]["namespace"], pod["metadata"]["name"], change) != pod
+        if changed and not node:
+            warn(self._store, PODS, pod, "FailedScheduling", NO_NODE)

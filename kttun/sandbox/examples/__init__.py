@@ -9,16 +9,16 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
-from kttun.sandbox.examples import echo, rpc, web
+from kttun.sandbox.examples import rpc, servers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 PROGRAMS: dict[str, Callable[[], None]] = {
-    "web": web.serve_http,
-    "websocket": web.serve_websocket,
-    "tcp-echo": echo.serve_tcp,
-    "udp-echo": echo.serve_udp,
+    "web": servers.serve_http,
+    "websocket": servers.serve_websocket,
+    "tcp-echo": servers.serve_tcp,
+    "udp-echo": servers.serve_udp,
     "grpc": rpc.serve,
 }
 

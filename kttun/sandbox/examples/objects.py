@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from kttun.sandbox.examples.echo import PORT as ECHO
 from kttun.sandbox.examples.rpc import PORT as GRPC
-from kttun.sandbox.examples.web import PORT as HTTP
+from kttun.sandbox.examples.servers import ECHO_PORT as ECHO
+from kttun.sandbox.examples.servers import HTTP_PORT as HTTP
 from kttun.sandbox.images import EXAMPLE
 from kttun.sandbox.kinds import DEPLOYMENTS, NAMESPACES, SERVICES, Kind
 

@@ -21,7 +21,7 @@ class Cluster:
         self.create(NODES, {"metadata": {"name": "sandbox", "labels": {"disk": "slow"}}})
 
     def create(self, kind, obj):
-        return self._registry.create(kind, obj).found
+        return self._registry.create(kind, obj)
 
     def pods(self):
         return self.store.list(PODS, "shop")

@@ -1,11 +1,10 @@
-"""Endpoints and slices: the ready pods of a Service, by the numbers that its ports have in each pod."""
+"""Endpoints: the ready pods of a Service, by the numbers that its ports have in them."""
 
 import pytest
 
 from kttun.sandbox.controllers.endpoints import EndpointsController
-from kttun.sandbox.kinds import ENDPOINT_SLICES, ENDPOINTS, PODS, SERVICES
-from kttun.sandbox.nat import ServicePort
-from kttun.sandbox.proxy import service_ports
+from kttun.sandbox.kinds import ENDPOINTS, PODS, SERVICES
+from kttun.sandbox.proxy import ServicePort, service_ports
 
 
 @pytest.fixture
@@ -34,33 +33,22 @@ def service(cluster):
     return make
 
 
-def slices(cluster):
-    return [
-        (each["addresses"][0], each["conditions"]["ready"], part["ports"][0]["port"])
-        for part in cluster.store.list(ENDPOINT_SLICES, "shop")
-        for each in part["endpoints"]
-    ]
-
-
-def test_ready_pods_and_others_stand_apart(cluster, endpoints, pod, service):
-    service(selector={"app": "web"})
+def test_ready_pods_are_behind_their_service(cluster, endpoints, pod, service):
+    address = service(selector={"app": "web"})["spec"]["clusterIP"]
     pod("a", "10.244.0.2")
     pod("b", "10.244.0.3", ready=False)
     endpoints.sync()
     (subset,) = cluster.store.get(ENDPOINTS, "shop", "web")["subsets"]
     assert [each["ip"] for each in subset["addresses"]] == ["10.244.0.2"]
-    assert [each["ip"] for each in subset["notReadyAddresses"]] == ["10.244.0.3"]
-    assert slices(cluster) == [("10.244.0.2", True, 8080), ("10.244.0.3", False, 8080)]
+    assert service_ports(cluster.store) == [ServicePort(address, "tcp", 80, (("10.244.0.2", 8080),))]
 
 
-def test_a_named_port_has_its_own_number_in_each_pod(cluster, endpoints, pod, service):
-    address = service(selector={"app": "web"})["spec"]["clusterIP"]
-    pod("a", "10.244.0.2", port=8080)
-    pod("b", "10.244.0.3", port=9090)
+def test_endpoints_that_somebody_gave_stay(cluster, endpoints, service):
+    address = service()["spec"]["clusterIP"]
+    subset = {"addresses": [{"ip": "172.30.0.9"}], "ports": [{"name": "http", "port": 7000}]}
+    cluster.create(ENDPOINTS, {"metadata": {"name": "web", "namespace": "shop"}, "subsets": [subset]})
     endpoints.sync()
-    assert service_ports(cluster.store) == [
-        ServicePort(address, "tcp", 80, (("10.244.0.2", 8080), ("10.244.0.3", 9090)))
-    ]
+    assert service_ports(cluster.store) == [ServicePort(address, "tcp", 80, (("172.30.0.9", 7000),))]
 
 
 def test_a_pod_that_ends_or_goes_leaves(cluster, endpoints, pod, service):
@@ -68,26 +56,16 @@ def test_a_pod_that_ends_or_goes_leaves(cluster, endpoints, pod, service):
     cluster.play(pod("a", "10.244.0.2"), "Succeeded", address="10.244.0.2")
     cluster.store.delete(PODS, "shop", pod("b", "10.244.0.3")["metadata"]["name"])
     endpoints.sync()
-    assert slices(cluster) == []
+    assert cluster.store.get(ENDPOINTS, "shop", "web")["subsets"] == []
     assert service_ports(cluster.store) == [ServicePort(address, "tcp", 80, ())]
-
-
-def test_endpoints_that_somebody_gave_are_mirrored(cluster, endpoints, service):
-    service()
-    subset = {"addresses": [{"ip": "172.30.0.9"}], "ports": [{"name": "http", "port": 7000, "protocol": "TCP"}]}
-    cluster.create(ENDPOINTS, {"metadata": {"name": "web", "namespace": "shop"}, "subsets": [subset]})
-    endpoints.sync()
-    assert slices(cluster) == [("172.30.0.9", True, 7000)]
-    assert cluster.store.get(ENDPOINTS, "shop", "web")["subsets"] == [subset]
 
 
 def test_ends_and_ports_that_the_node_cannot_serve_are_left_out(cluster):
     ports = [{"port": 80}, {"port": 81, "protocol": "SCTP"}]
     meta = {"name": "odd", "namespace": "shop"}
     address = cluster.create(SERVICES, {"metadata": meta, "spec": {"ports": ports}})["spec"]["clusterIP"]
-    odd = {"name": "odd", "namespace": "shop", "labels": {"kubernetes.io/service-name": "odd"}}
-    endpoints = [{"addresses": ["fd00::1"]}, {"addresses": ["1; flush ruleset"]}, {"addresses": ["10.244.0.9"]}]
-    cluster.create(ENDPOINT_SLICES, {"metadata": odd, "endpoints": endpoints, "ports": [{"port": 8080}]})
+    addresses = [{"ip": "fd00::1"}, {"ip": "1; flush ruleset"}, {"ip": "10.244.0.9"}]
+    cluster.create(ENDPOINTS, {"metadata": meta, "subsets": [{"addresses": addresses, "ports": [{"port": 8080}]}]})
     assert service_ports(cluster.store) == [ServicePort(address, "tcp", 80, (("10.244.0.9", 8080),))]
 
 

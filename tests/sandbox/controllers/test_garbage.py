@@ -41,29 +41,10 @@ def test_a_dependent_goes_after_its_owner(cluster, garbage):
 
 
 @pytest.mark.usefixtures("dependent")
-def test_a_foreground_owner_waits_for_what_blocks_it(cluster, garbage):
-    cluster.store.delete(JOBS, "shop", "owner", policy="Foreground")
-    garbage.sync()
-    assert cluster.names(JOBS) == ["owner"]
-    cluster.store.remove(PODS, "shop", "mine")
-    garbage.sync()
-    assert cluster.names(JOBS) == []
-
-
-@pytest.mark.usefixtures("dependent")
-def test_an_orphan_is_set_free(cluster, garbage):
-    cluster.store.delete(JOBS, "shop", "owner", policy="Orphan")
-    garbage.sync()
-    garbage.sync()
-    assert cluster.names(JOBS) == []
-    assert cluster.store.get(PODS, "shop", "mine")["metadata"]["ownerReferences"] == []
-    assert "deletionTimestamp" not in cluster.store.get(PODS, "shop", "mine")["metadata"]
-
-
-@pytest.mark.usefixtures("dependent")
 def test_a_namespace_goes_when_it_is_empty(cluster, garbage):
     cluster.create(CONFIG_MAPS, {"metadata": {"name": "c", "namespace": "shop"}})
     cluster.store.delete(NAMESPACES, "", "shop")
+    garbage.sync()
     garbage.sync()
     assert (cluster.names(CONFIG_MAPS), cluster.names(SERVICE_ACCOUNTS)) == ([], [])
     assert cluster.store.get(NAMESPACES, "", "shop")["status"]["phase"] == "Terminating"

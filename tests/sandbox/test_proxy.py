@@ -1,6 +1,6 @@
 """The rules of Services as golden text; the kernel's opinion of them is asked in tests/netns."""
 
-from kttun.sandbox.nat import ServicePort, ruleset
+from kttun.sandbox.proxy import ServicePort, ruleset
 
 GOLDEN = """\
 table ip kttun-sandbox
