@@ -41,13 +41,14 @@ class Interrupted(BaseException):
 
 
 class Interrupts:
-    """One handler for all of them: raises the first signal, and that one again by the timer until it is `over`."""
+    """The handler of all watched signals: raises the first one, and again by the timer until it is `over`."""
 
     def __init__(self) -> None:
         self.over = self._held = False
         self._first: int | None = None
 
     def __call__(self, number: int, _frame: FrameType | None) -> None:
+        """Take a signal; see signal.signal."""
         if self.over or (self._first is not None and number != signal.SIGALRM):
             return
         self._first = self._first or number
