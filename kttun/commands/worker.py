@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from kttun.cluster.gateway import Gateway
     from kttun.commands.console import Console
     from kttun.commands.ground import Ground
+    from kttun.commands.inside import HeldBack
     from kttun.config import UpConfig
     from kttun.host.client import Applied, DnsSocket, HelperClient
 
@@ -60,12 +61,12 @@ def work(config: UpConfig, console: Console, helper: HelperClient | None) -> int
     """Connect, stay, undo; give the exit code. Without a helper only the plan is printed. Raises `KttunError`."""
     with ExitStack() as undo:
         try:
-            with interrupts():
+            with interrupts() as signals:
                 ground = survey(config, console)
                 if helper is None or config.dry_run:
                     sys.stdout.writelines(f"{line}\n" for line in plan_lines(ground.plan().to_json()))
                     return 0
-                return _Worker(config, console, helper, ground, undo).run()
+                return _Worker(config, console, helper, ground, undo).run(signals.held_back)
         except Interrupted as interrupted:
             console.say(f"{interrupted}: undoing everything")
             return interrupted.exit_code
@@ -105,7 +106,7 @@ class _Worker:
         self._key = X25519PrivateKey.generate()
         self._session_id = os.urandom(16)
 
-    def run(self) -> int:
+    def run(self, held_back: HeldBack) -> int:
         self._look_at_neighbours()
         self._make_device()
         gateway = self._start_gateway()
@@ -121,7 +122,7 @@ class _Worker:
                 f"{self._config.command[0]} runs without root's capabilities: kttun was not started by sudo",
                 "what needs them, such as tcpdump or mount, may run beside kttun up instead of behind it",
             )
-        return run_inside(self._config.command, session)
+        return run_inside(self._config.command, session, held_back)
 
     def _look_at_neighbours(self) -> None:
         for name in side_by_side(self._plan, self._ground.login.server, own=""):

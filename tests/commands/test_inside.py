@@ -3,11 +3,13 @@
 import os
 import queue
 import signal
+import subprocess
 import sys
 
 import pytest
 
 from kttun.commands.inside import run_inside
+from kttun.commands.interrupts import Interrupted, interrupts
 from kttun.errors import EnvironmentFaultError, TunnelError
 
 
@@ -27,9 +29,10 @@ class FakeSession:
 
 @pytest.fixture(autouse=True)
 def handler():
-    before = signal.getsignal(signal.SIGINT)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     yield
-    signal.signal(signal.SIGINT, before)
+    for number, each in before.items():
+        signal.signal(number, each)
 
 
 @pytest.mark.parametrize(
@@ -63,3 +66,17 @@ def test_a_session_that_is_lost_ends_the_command(tmp_path):
 def test_ctrl_c_is_the_commands_and_not_ours():
     code = run_inside(["sh", "-c", f"kill -INT {os.getpid()}; kill -INT $$; exit 1"], FakeSession())
     assert code == 130
+
+
+def test_a_signal_that_comes_while_the_command_is_started_ends_the_command(monkeypatch):
+    started = []
+
+    def popen(command, *, really=subprocess.Popen):
+        signal.raise_signal(signal.SIGTERM)
+        started.append(really(command))
+        return started[0]
+
+    monkeypatch.setattr(subprocess, "Popen", popen)
+    with pytest.raises(Interrupted), interrupts() as signals:
+        run_inside(["sleep", "60"], FakeSession(), signals.held_back)
+    assert started[0].wait(10) == -signal.SIGTERM

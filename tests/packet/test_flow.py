@@ -149,3 +149,10 @@ def test_whether_bytes_are_a_bare_ack_is_always_answered(raw):
 
 def test_udp_of_the_same_shape_is_no_bare_ack():
     assert not flow.is_bare_ack(VNET + bytes(IP(src="10.0.0.1", dst="10.0.0.2") / UDP() / (b"\x50\x10" * 6)))
+
+
+def test_what_is_neither_plain_ipv4_nor_ipv6_is_no_bare_ack():
+    ack = bytearray(VNET + bytes(IP(src="10.0.0.1", dst="10.0.0.2") / TCP(flags="A")))
+    for first_byte in (0x46, 0x55, 0x05):
+        ack[len(VNET)] = first_byte
+        assert not flow.is_bare_ack(ack)
